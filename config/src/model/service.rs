@@ -1,0 +1,161 @@
+//! Services, servers, sticky cookies, health checks, transports.
+
+use std::time::Duration;
+
+use super::{ServiceIndex, TransportIndex};
+
+/// One service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Qualified name, such as `app@file`.
+    pub name: String,
+    /// What it does.
+    pub kind: ServiceKind,
+}
+
+/// The kinds of service.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ServiceKind {
+    /// Chooses a server.
+    LoadBalancer(LoadBalancer),
+    /// Chooses a child service.
+    Weighted(Weighted),
+}
+
+/// `loadBalancer`: a set of servers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadBalancer {
+    /// In the order of the file; may be empty (every request answers 503).
+    pub servers: Vec<Server>,
+    /// Server-level stickiness, off when `None`.
+    pub sticky: Option<StickyCookie>,
+    /// Active health check, off when `None`.
+    pub health_check: Option<HealthCheck>,
+    /// Whether the server sees the client's Host (Traefik's default: yes).
+    pub pass_host_header: bool,
+    /// How its servers are connected to.
+    pub transport: TransportIndex,
+}
+
+/// One server of a load balancer. Its identity is `(service name, url)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Exactly as configured: the sticky cookie's value is a hash of these bytes.
+    pub url: String,
+    /// Share in the rotation; 0 takes part in none (and keeps its pins: a listed difference).
+    pub weight: u32,
+    /// Join the URL's path and the request's.
+    pub preserve_path: bool,
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// `host:port` or `host` as written in the URL: the Host field when the client's is not passed.
+    pub authority: String,
+    /// The URL's path, for `preserve_path` and health checks; empty or starts with `/`.
+    pub path: String,
+    /// The URL's query without `?`, for health checks only.
+    pub query: Option<String>,
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `http://host:port`; a literal address or a name to be resolved, without brackets.
+    Tcp {
+        /// Host name, IPv4 or IPv6 address.
+        host: String,
+        /// 80 unless written.
+        port: u16,
+    },
+}
+
+/// `weighted`: chooses among services.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weighted {
+    /// In the order of the file.
+    pub children: Vec<WeightedChild>,
+    /// Service-level stickiness, off when `None`.
+    pub sticky: Option<StickyCookie>,
+    /// `healthCheck: {}`: a child all of whose servers are down is left out of the rotation.
+    pub propagate_health: bool,
+}
+
+/// One child of a weighted service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightedChild {
+    /// Exactly as written in `services[].name`: the cookie's value is a hash of it.
+    pub name: String,
+    /// The service that it refers to.
+    pub service: ServiceIndex,
+    /// Share in the rotation; 0 takes part in none.
+    pub weight: u32,
+}
+
+/// A sticky cookie; every text in it is safe inside a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StickyCookie {
+    /// Effective name: sanitised, or generated from the service's qualified name.
+    pub name: String,
+    /// `Secure`.
+    pub secure: bool,
+    /// `HttpOnly`.
+    pub http_only: bool,
+    /// `SameSite`, omitted when `None`.
+    pub same_site: Option<SameSite>,
+    /// Seconds; `None` omits the attribute, `Some(0)` renders `Max-Age=0`.
+    pub max_age: Option<u64>,
+    /// `Path`, omitted when `None` (an empty path was written).
+    pub path: Option<String>,
+    /// `Domain`, omitted when `None`.
+    pub domain: Option<String>,
+}
+
+/// The `SameSite` attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameSite {
+    /// `SameSite=None`.
+    None,
+    /// `SameSite=Lax`.
+    Lax,
+    /// `SameSite=Strict`.
+    Strict,
+}
+
+/// `loadBalancer.healthCheck` over HTTP; times have Traefik's defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Relative reference, resolved against the server's URL (an absolute path replaces).
+    pub path: String,
+    /// Method, GET unless written.
+    pub method: String,
+    /// Exact status that is healthy; `None`: 200 to 399.
+    pub status: Option<u16>,
+    /// Host field, the server's authority unless written.
+    pub hostname: Option<String>,
+    /// Port, the server's unless written.
+    pub port: Option<u16>,
+    /// Between two probes of a server that is up.
+    pub interval: Duration,
+    /// Between two probes of a server that is down.
+    pub unhealthy_interval: Duration,
+    /// Of one whole probe.
+    pub timeout: Duration,
+    /// Added to the probe; name and value.
+    pub headers: Vec<(String, String)>,
+    /// Follow redirects (at most 10) and judge what is at their end.
+    pub follow_redirects: bool,
+}
+
+/// `serversTransport`: how servers are connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transport {
+    /// Qualified name; `default@internal` for the static one.
+    pub name: String,
+    /// Idle connections kept per server and worker.
+    pub idle_per_server_max: usize,
+    /// Of one connection attempt; `None`: no limit.
+    pub dial_timeout: Option<Duration>,
+    /// From the end of the request to the response head; `None`: no limit.
+    pub response_header_timeout: Option<Duration>,
+    /// How long an idle connection is kept; `None`: no limit.
+    pub idle_timeout: Option<Duration>,
+}

@@ -1,0 +1,3 @@
+//! sundew-loadtest: an origin that is never the bottleneck.
+
+fn main() {}

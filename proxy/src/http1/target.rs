@@ -1,0 +1,1 @@
+//! The request target: normalised before routing, as Traefik does.

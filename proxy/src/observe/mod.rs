@@ -1,0 +1,4 @@
+//! What operators see: the access log and counters.
+
+pub mod access_log;
+pub mod outcome;

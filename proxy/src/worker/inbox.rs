@@ -1,0 +1,86 @@
+//! What the control thread tells a worker, and the channel that carries it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sundew_config::model::{Model, ServerIndex, ServiceIndex};
+
+/// What the control thread knows about one server when it publishes tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerState {
+    /// Not down by its active health check.
+    pub is_up: bool,
+    /// Where it is, in the order in which to try; empty: its name does not resolve, so it refuses.
+    pub addresses: Arc<[SocketAddr]>,
+}
+
+/// A whole configuration with the state of its servers.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The checked configuration.
+    pub model: Arc<Model>,
+    /// Indexed by service, then by server; empty for services that have no servers of their own.
+    pub servers: Vec<Vec<ServerState>>,
+}
+
+/// One message to a worker. Indexes mean the [`Snapshot`] that was sent last before it.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// New tables; carry over what did not change.
+    Tables(Arc<Snapshot>),
+    /// A server went up or down.
+    Health {
+        /// Which service.
+        service: ServiceIndex,
+        /// Which of its servers.
+        server: ServerIndex,
+        /// The new state.
+        is_up: bool,
+    },
+    /// A server's name resolves to other addresses now.
+    Addresses {
+        /// Which service.
+        service: ServiceIndex,
+        /// Which of its servers.
+        server: ServerIndex,
+        /// Where it is now.
+        addresses: Arc<[SocketAddr]>,
+    },
+    /// `/ping` answers the terminating status from now on; requests are still accepted.
+    Terminating,
+    /// Stop accepting, finish what is in flight within `grace`, then end the thread.
+    Stop {
+        /// Longest wait for requests in flight.
+        grace: Duration,
+    },
+}
+
+/// What a worker tells the control thread.
+#[derive(Clone, Debug)]
+pub enum Report {
+    /// A connection to a server failed: its name may have moved. Indexes mean the tables with
+    /// this model.
+    ConnectFailed {
+        /// The model that the indexes belong to; compare with `Arc::ptr_eq`.
+        model: Arc<Model>,
+        /// Which service.
+        service: ServiceIndex,
+        /// Which of its servers.
+        server: ServerIndex,
+    },
+    /// The worker has ended after `Stop`; how many exchanges were cut by the deadline.
+    Stopped {
+        /// Which worker.
+        worker: usize,
+        /// Exchanges cut off.
+        cut: usize,
+    },
+    /// The worker's thread ended without being told to.
+    Died {
+        /// Which worker.
+        worker: usize,
+        /// Why.
+        reason: String,
+    },
+}

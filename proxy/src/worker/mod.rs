@@ -1,0 +1,3 @@
+//! The data plane: one thread, one event loop, one replica of every table.
+
+pub mod inbox;
