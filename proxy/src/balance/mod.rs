@@ -1,1 +1,6 @@
-//! balance
+//! The choice of a member when no pin decides: pure, without clock, sockets or locks. `cluster`
+//! owns one scheduler per service and worker, and says who is eligible.
+
+pub mod wrr;
+
+pub use wrr::Wrr;
