@@ -1,1 +1,138 @@
-//! The only file with unsafe code.
+//! The only file with unsafe code: system calls on descriptors that other code owns.
+//!
+//! Descriptors come as plain numbers, because the event loop owns the sockets while an operation
+//! waits on them. Whoever keeps such a number ([`crate::io::Watch`]) forgets it before the socket
+//! is closed; a wrong number could at worst act on another socket of this process.
+#![expect(unsafe_code, reason = "borrows descriptors that an in-flight operation owns")]
+
+use std::io;
+use std::net::TcpStream;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags, accept_with, recv, send};
+
+/// Which direction to shut down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// A pending read returns what is queued, then 0; writes still work.
+    Read,
+    /// The peer sees the end of what was sent.
+    Write,
+    /// Every pending operation ends.
+    Both,
+}
+
+fn borrow(fd: RawFd) -> Option<BorrowedFd<'static>> {
+    if fd < 0 {
+        return None;
+    }
+    // SAFETY: `fd` is not -1. The borrow does not outlive the call that it is made for, and its
+    // owner is on this same thread, so it cannot be closed meanwhile.
+    Some(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// `shutdown(2)`; a socket that is not connected any more is left alone.
+pub fn shutdown(fd: RawFd, direction: Direction) {
+    let how = match direction {
+        Direction::Read => Shutdown::Read,
+        Direction::Write => Shutdown::Write,
+        Direction::Both => Shutdown::Both,
+    };
+    if let Some(fd) = borrow(fd) {
+        // ENOTCONN means that the peer was faster, which is what was wanted.
+        let _ = rustix::net::shutdown(fd, how);
+    }
+}
+
+/// Makes the coming close a reset, which the peer cannot mistake for an orderly end.
+pub fn reset_on_close(fd: RawFd) {
+    if let Some(fd) = borrow(fd) {
+        // On failure the close is an orderly one: no worse than not trying.
+        let _ = rustix::net::sockopt::set_socket_linger(fd, Some(std::time::Duration::ZERO));
+    }
+}
+
+/// What a zero-wait poll of a socket shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Nothing to read, not closed.
+    Quiet,
+    /// Bytes wait; whether the peer has closed behind them is not known.
+    Bytes,
+    /// The peer has reset the connection, or closed it with nothing unread.
+    Gone,
+}
+
+/// Polls `fd` without waiting. A FIN behind unread bytes is [`Readiness::Bytes`].
+#[must_use]
+pub fn readiness(fd: RawFd) -> Readiness {
+    let Some(fd) = borrow(fd) else { return Readiness::Gone };
+    let mut fds = [PollFd::new(&fd, PollFlags::IN | PollFlags::RDHUP)];
+    let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    let flags = fds.first().map_or(PollFlags::empty(), PollFd::revents);
+    if flags.is_empty() {
+        return Readiness::Quiet;
+    }
+    if flags.intersects(PollFlags::ERR | PollFlags::NVAL) {
+        return Readiness::Gone;
+    }
+    let mut byte = [0_u8; 1];
+    match recv(fd, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        Ok((_, 1..)) => Readiness::Bytes,
+        Ok(_) => Readiness::Gone,
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Readiness::Quiet,
+        Err(_) => Readiness::Gone,
+    }
+}
+
+/// Polls many descriptors at once without waiting; `on_event(position)` for each that has any
+/// event, an idle connection having none.
+pub fn poll_any(fds: &[RawFd], mut on_event: impl FnMut(usize)) {
+    let borrowed: Vec<BorrowedFd<'static>> = fds.iter().filter_map(|fd| borrow(*fd)).collect();
+    debug_assert_eq!(borrowed.len(), fds.len(), "idle connections have descriptors");
+    let mut entries: Vec<PollFd<'_>> =
+        borrowed.iter().map(|fd| PollFd::new(fd, PollFlags::IN | PollFlags::RDHUP)).collect();
+    if poll(&mut entries, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_err() {
+        return;
+    }
+    for (position, entry) in entries.iter().enumerate() {
+        if !entry.revents().is_empty() {
+            on_event(position);
+        }
+    }
+}
+
+/// Receives what is there now into the spare capacity of `buffer`, without waiting; 0 when
+/// nothing is there. Errors and the end of the stream also read as 0: the next waiting read meets
+/// them again.
+pub fn try_recv(fd: RawFd, buffer: &mut Vec<u8>) -> usize {
+    let Some(fd) = borrow(fd) else { return 0 };
+    let spare = rustix::buffer::spare_capacity(buffer);
+    recv(fd, spare, RecvFlags::DONTWAIT).map_or(0, |(received, _)| received)
+}
+
+/// Sends `bytes` without waiting; false unless all of them were taken.
+#[must_use]
+pub fn try_send_all(fd: RawFd, bytes: &[u8]) -> bool {
+    let Some(fd) = borrow(fd) else { return false };
+    matches!(send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL), Ok(sent) if sent == bytes.len())
+}
+
+/// Accepts one queued connection of a non-blocking listener; `None` when its queue is empty.
+#[must_use]
+pub fn try_accept(listener: RawFd) -> Option<TcpStream> {
+    let accepted = accept_with(borrow(listener)?, SocketFlags::CLOEXEC).ok()?;
+    let accepted: OwnedFd = accepted;
+    Some(accepted.into())
+}
+
+/// Pins the calling thread to one CPU.
+///
+/// # Errors
+/// EINVAL for a CPU that is not there, EPERM where a seccomp filter denies it.
+pub fn pin_to_cpu(cpu: usize) -> io::Result<()> {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(cpu);
+    Ok(rustix::thread::sched_setaffinity(None, &set)?)
+}

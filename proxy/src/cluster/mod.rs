@@ -1,1 +1,265 @@
-//! cluster
+//! The replicated backend table of one worker: services, servers, their health and addresses.
+//!
+//! Built from a [`Snapshot`]-like view of the checked model; a reload builds new tables and carries
+//! over what did not change (a server is `(service, url)`). Exchanges in flight keep the tables
+//! that they began with. Nothing here waits or touches sockets, but that dropping a server's idle
+//! connections closes them.
+
+mod pick;
+mod server;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use sundew_config::model::{
+    EntryPointIndex, LoadBalancer, Model, ServerIndex, ServiceIndex, ServiceKind, Weighted,
+};
+
+use crate::balance::Wrr;
+use crate::route::RouteTable;
+use crate::sticky::{Level, StickyTable};
+
+pub use pick::{Pick, PickError, Trail};
+pub use server::{Idle, Server, ServerFacts};
+
+/// Everything that requests are routed and balanced by.
+#[derive(Debug)]
+pub struct Tables {
+    /// What it was built from.
+    pub model: Arc<Model>,
+    services: Vec<ServiceTable>,
+    routes: Vec<RouteTable>,
+}
+
+/// One service.
+#[derive(Debug)]
+enum ServiceTable {
+    Balancer(BalancerTable),
+    Weighted(WeightedTable),
+}
+
+#[derive(Debug)]
+struct BalancerTable {
+    servers: Vec<Rc<Server>>,
+    scheduler: RefCell<Wrr>,
+    sticky: Option<StickyTable>,
+}
+
+#[derive(Debug)]
+struct WeightedTable {
+    children: Vec<ServiceIndex>,
+    scheduler: RefCell<Wrr>,
+    sticky: Option<StickyTable>,
+    propagates_health: bool,
+}
+
+/// What the tables are built with.
+#[derive(Debug)]
+pub struct Build<'a> {
+    /// The checked configuration.
+    pub model: Arc<Model>,
+    /// State of every server, by service and server.
+    pub servers: &'a [Vec<ServerFacts>],
+    /// Entry points, and which of them answers `/ping`.
+    pub entry_points: usize,
+    /// The entry point of the built-in `/ping` router.
+    pub ping: Option<EntryPointIndex>,
+    /// Picks by which a new scheduler is ahead, so that workers do not all begin with one server.
+    pub scheduler_offset: usize,
+}
+
+impl Tables {
+    /// Builds tables, carrying over from `previous` what did not change.
+    #[must_use]
+    pub fn new(build: &Build<'_>, previous: Option<&Tables>) -> Self {
+        let mut known = previous.map(Known::new).unwrap_or_default();
+        let services = build
+            .model
+            .services
+            .iter()
+            .enumerate()
+            .map(|(position, service)| match &service.kind {
+                ServiceKind::LoadBalancer(balancer) => {
+                    let facts = build.servers.get(position).map_or(&[][..], Vec::as_slice);
+                    let table = balancer_table(&service.name, balancer, facts, build, &mut known);
+                    ServiceTable::Balancer(table)
+                }
+                ServiceKind::Weighted(weighted) => {
+                    ServiceTable::Weighted(weighted_table(&service.name, weighted, build, &known))
+                }
+            })
+            .collect();
+        known.retire();
+        let routes = (0..u16::try_from(build.entry_points).unwrap_or(u16::MAX))
+            .map(|index| {
+                let index = EntryPointIndex(index);
+                RouteTable::new(&build.model, index, build.ping == Some(index))
+            })
+            .collect();
+        Self { model: Arc::clone(&build.model), services, routes }
+    }
+
+    /// The routers of an entry point.
+    #[must_use]
+    pub fn routes(&self, entry_point: usize) -> Option<&RouteTable> {
+        self.routes.get(entry_point)
+    }
+
+    /// A server of a load balancer.
+    #[must_use]
+    pub fn server(&self, service: ServiceIndex, server: ServerIndex) -> Option<&Rc<Server>> {
+        match self.services.get(service.as_usize())? {
+            ServiceTable::Balancer(table) => table.servers.get(server.as_usize()),
+            ServiceTable::Weighted(_) => None,
+        }
+    }
+
+    /// Every server of every load balancer.
+    pub fn servers(&self) -> impl Iterator<Item = &Rc<Server>> {
+        self.services.iter().flat_map(|service| match service {
+            ServiceTable::Balancer(table) => table.servers.as_slice(),
+            ServiceTable::Weighted(_) => &[],
+        })
+    }
+
+    /// The load balancer's part of the model, for what does not change while it lives.
+    #[must_use]
+    pub fn balancer(&self, service: ServiceIndex) -> Option<&LoadBalancer> {
+        match &self.model.service(service)?.kind {
+            ServiceKind::LoadBalancer(balancer) => Some(balancer),
+            ServiceKind::Weighted(_) => None,
+        }
+    }
+}
+
+fn balancer_table(
+    name: &str,
+    balancer: &LoadBalancer,
+    facts: &[ServerFacts],
+    build: &Build<'_>,
+    known: &mut Known<'_>,
+) -> BalancerTable {
+    let servers: Vec<Rc<Server>> = balancer
+        .servers
+        .iter()
+        .enumerate()
+        .map(|(position, server)| {
+            let runtime = known.take(name, &server.url).unwrap_or_else(|| Server::new(&server.url));
+            if let Some(facts) = facts.get(position) {
+                runtime.set_up(facts.is_up);
+                runtime.set_addresses(&facts.addresses);
+            }
+            runtime
+        })
+        .collect();
+    let weights = (0_u16..).zip(balancer.servers.iter().map(|server| server.weight));
+    let mut scheduler = Wrr::new(weights);
+    if !known.carry_scheduler(name, &balancer.servers, &mut scheduler) {
+        scheduler.advance(build.scheduler_offset);
+    }
+    let urls = balancer.servers.iter().map(|server| server.url.as_str());
+    let sticky = balancer.sticky.as_ref().map(|it| StickyTable::new(it, urls, Level::Server));
+    BalancerTable { servers, scheduler: RefCell::new(scheduler), sticky }
+}
+
+fn weighted_table(
+    name: &str,
+    weighted: &Weighted,
+    build: &Build<'_>,
+    known: &Known<'_>,
+) -> WeightedTable {
+    let weights = (0_u16..).zip(weighted.children.iter().map(|child| child.weight));
+    let mut scheduler = Wrr::new(weights);
+    if !known.carry_weighted_scheduler(name, weighted, &mut scheduler) {
+        scheduler.advance(build.scheduler_offset);
+    }
+    let names = weighted.children.iter().map(|child| child.name.as_str());
+    WeightedTable {
+        children: weighted.children.iter().map(|child| child.service).collect(),
+        scheduler: RefCell::new(scheduler),
+        sticky: weighted.sticky.as_ref().map(|it| StickyTable::new(it, names, Level::Service)),
+        propagates_health: weighted.propagate_health,
+    }
+}
+
+/// What the tables before a reload know, by service name.
+#[derive(Default)]
+struct Known<'a> {
+    servers: HashMap<(&'a str, &'a str), Vec<Rc<Server>>>,
+    services: HashMap<&'a str, (&'a ServiceKind, &'a ServiceTable)>,
+}
+
+impl<'a> Known<'a> {
+    fn new(tables: &'a Tables) -> Self {
+        let mut known = Self::default();
+        for (service, table) in tables.model.services.iter().zip(&tables.services) {
+            known.services.insert(&service.name, (&service.kind, table));
+            let (ServiceKind::LoadBalancer(balancer), ServiceTable::Balancer(table)) =
+                (&service.kind, table)
+            else {
+                continue;
+            };
+            for (server, runtime) in balancer.servers.iter().zip(&table.servers) {
+                let of_url = known.servers.entry((&service.name, &server.url)).or_default();
+                of_url.push(Rc::clone(runtime));
+            }
+        }
+        known
+    }
+
+    /// The state of a server that stays; each is taken once, so equal URLs keep apart.
+    fn take(&mut self, service: &str, url: &str) -> Option<Rc<Server>> {
+        let of_url = self.servers.get_mut(&(service, url))?;
+        if of_url.is_empty() { None } else { Some(of_url.remove(0)) }
+    }
+
+    fn carry_scheduler(
+        &self,
+        name: &str,
+        servers: &[sundew_config::model::Server],
+        scheduler: &mut Wrr,
+    ) -> bool {
+        let Some((ServiceKind::LoadBalancer(before), ServiceTable::Balancer(table))) =
+            self.services.get(name)
+        else {
+            return false;
+        };
+        scheduler.carry_over(&table.scheduler.borrow(), |member| {
+            let url = &before.servers.get(usize::from(member))?.url;
+            position_of(servers, |server| server.url == *url)
+        })
+    }
+
+    fn carry_weighted_scheduler(
+        &self,
+        name: &str,
+        weighted: &Weighted,
+        scheduler: &mut Wrr,
+    ) -> bool {
+        let Some((ServiceKind::Weighted(before), ServiceTable::Weighted(table))) =
+            self.services.get(name)
+        else {
+            return false;
+        };
+        scheduler.carry_over(&table.scheduler.borrow(), |member| {
+            let child = &before.children.get(usize::from(member))?.name;
+            position_of(&weighted.children, |it| it.name == *child)
+        })
+    }
+
+    /// Servers that were not taken have left: their connections are not pooled any more.
+    fn retire(self) {
+        for server in self.servers.into_values().flatten() {
+            server.retire();
+        }
+    }
+}
+
+fn position_of<T>(items: &[T], is_it: impl Fn(&T) -> bool) -> Option<u16> {
+    items.iter().position(is_it).and_then(|position| u16::try_from(position).ok())
+}
+
+#[cfg(test)]
+mod tests;

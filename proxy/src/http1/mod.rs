@@ -1,2 +1,10 @@
-//! Wire formats.
+//! HTTP/1.1 as bytes in and bytes out: no sockets, no time, no allocation on the usual path.
+
+pub mod chunked;
+pub mod fields;
+pub mod forwarded;
+pub mod framing;
+pub mod head;
+pub mod respond;
+pub mod rewrite;
 pub mod target;

@@ -1,1 +1,22 @@
-//! upstream
+//! Connections to servers: pooled per server and worker, last used first.
+
+mod connect;
+mod pool;
+
+use std::net::SocketAddr;
+
+use crate::io::Stream;
+
+pub use connect::{ConnectError, connect};
+pub use pool::{PEEK_AFTER_MS, put_back, sweep_idle, take_idle};
+
+/// A checked-out connection to a server, for one exchange.
+#[derive(Debug)]
+pub struct Lease {
+    /// The connection.
+    pub stream: Stream,
+    /// Where it leads.
+    pub address: SocketAddr,
+    /// It has carried an exchange before, so the server may have closed it meanwhile.
+    pub is_reused: bool,
+}

@@ -1,0 +1,238 @@
+//! Choosing a server: the pins first, the schedulers where there is none.
+
+use sundew_config::model::{ServerIndex, ServiceIndex};
+
+use super::{BalancerTable, ServiceTable, Tables, WeightedTable};
+use crate::http1::fields::{FieldName, Fields};
+use crate::observe::outcome::StickyOutcome;
+use crate::sticky::{StickyTable, cookie_value};
+
+/// The server that takes a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pick {
+    /// The load balancer that it belongs to.
+    pub service: ServiceIndex,
+    /// Which of its servers.
+    pub server: ServerIndex,
+    /// How it was chosen: at the innermost level that is sticky.
+    pub outcome: StickyOutcome,
+}
+
+/// Why nobody takes a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PickError {
+    /// No server of the service is up: 503.
+    NoServer,
+    /// Every server that is up has been tried for this request.
+    Exhausted,
+}
+
+/// What one request has met on its way: the pins that its response must set, and the servers that
+/// refused it. Reused from exchange to exchange.
+#[derive(Debug, Default)]
+pub struct Trail {
+    /// Sticky service and member for each `Set-Cookie`, outer level first.
+    pins: Vec<(ServiceIndex, u16)>,
+    tried: Vec<(ServiceIndex, ServerIndex)>,
+}
+
+impl Trail {
+    /// Begins another request, keeps the memory.
+    pub fn clear(&mut self) {
+        self.pins.clear();
+        self.tried.clear();
+    }
+
+    /// This server refused: it is not picked again for this request.
+    pub fn note_tried(&mut self, service: ServiceIndex, server: ServerIndex) {
+        self.tried.push((service, server));
+    }
+
+    /// Servers that refused.
+    #[must_use]
+    pub fn tried(&self) -> usize {
+        self.tried.len()
+    }
+
+    fn has_tried(&self, service: ServiceIndex, member: u16) -> bool {
+        self.tried.contains(&(service, ServerIndex(member)))
+    }
+
+    /// The `Set-Cookie` lines that the response carries, outer level first.
+    pub fn set_cookie_lines<'a>(&'a self, tables: &'a Tables) -> impl Iterator<Item = &'a [u8]> {
+        self.pins.iter().filter_map(|(service, member)| {
+            let sticky = match tables.services.get(service.as_usize())? {
+                ServiceTable::Balancer(table) => table.sticky.as_ref()?,
+                ServiceTable::Weighted(table) => table.sticky.as_ref()?,
+            };
+            Some(sticky.set_cookie_line(*member))
+        })
+    }
+}
+
+/// Where a request's cookies are.
+#[derive(Clone, Copy, Debug)]
+struct Cookies<'a> {
+    bytes: &'a [u8],
+    fields: &'a Fields,
+}
+
+/// What a level's cookie says.
+struct Claim {
+    member: Option<u16>,
+    outcome: StickyOutcome,
+    issues_cookie: bool,
+}
+
+impl Tables {
+    /// Picks a server for a request whose Cookie lines are in `fields`, by the pins that it
+    /// carries or by turn; `trail` is left with what the response must set. Servers in `trail`
+    /// are not picked again.
+    ///
+    /// # Errors
+    /// [`PickError`].
+    pub fn pick(
+        &self,
+        service: ServiceIndex,
+        bytes: &[u8],
+        fields: &Fields,
+        trail: &mut Trail,
+    ) -> Result<Pick, PickError> {
+        trail.pins.clear();
+        self.pick_in(service, Cookies { bytes, fields }, trail)
+    }
+
+    fn pick_in(
+        &self,
+        service: ServiceIndex,
+        cookies: Cookies<'_>,
+        trail: &mut Trail,
+    ) -> Result<Pick, PickError> {
+        match self.services.get(service.as_usize()) {
+            Some(ServiceTable::Balancer(table)) => {
+                pick_server(table, service, cookies, trail)
+            }
+            Some(ServiceTable::Weighted(table)) => {
+                self.pick_child(table, service, cookies, trail)
+            }
+            None => Err(PickError::NoServer),
+        }
+    }
+
+    fn pick_child(
+        &self,
+        table: &WeightedTable,
+        service: ServiceIndex,
+        cookies: Cookies<'_>,
+        trail: &mut Trail,
+    ) -> Result<Pick, PickError> {
+        let can_serve = |member: u16| self.can_serve(table, member, trail);
+        let claim = read_claim(table.sticky.as_ref(), cookies, trail.tried() > 0, can_serve);
+        let member = match claim.member {
+            Some(member) => member,
+            None => match table.scheduler.borrow_mut().next(can_serve) {
+                Some(member) => member,
+                None if trail.tried() > 0 => return Err(PickError::Exhausted),
+                None => return Err(PickError::NoServer),
+            },
+        };
+        if claim.issues_cookie {
+            trail.pins.push((service, member));
+        }
+        let Some(child) = table.children.get(usize::from(member)) else {
+            return Err(PickError::NoServer);
+        };
+        let mut pick = self.pick_in(*child, cookies, trail)?;
+        if pick.outcome == StickyOutcome::None {
+            pick.outcome = claim.outcome;
+        }
+        Ok(pick)
+    }
+
+    /// Whether a child is offered requests. Without `healthCheck` on the weighted service a dead
+    /// child is (and answers 503), as under Traefik; one all of whose servers have refused this
+    /// very request is not.
+    fn can_serve(&self, table: &WeightedTable, member: u16, trail: &Trail) -> bool {
+        let Some(child) = table.children.get(usize::from(member)) else { return false };
+        if trail.tried() > 0 {
+            return self.has_server(*child, |service, server| !trail.has_tried(service, server));
+        }
+        !table.propagates_health || self.has_server(*child, |_, _| true)
+    }
+
+    /// Whether some server below `service` is up and `is_wanted`.
+    fn has_server(
+        &self,
+        service: ServiceIndex,
+        is_wanted: impl Fn(ServiceIndex, u16) -> bool + Copy,
+    ) -> bool {
+        match self.services.get(service.as_usize()) {
+            Some(ServiceTable::Balancer(table)) => (0_u16..)
+                .zip(&table.servers)
+                .any(|(member, server)| server.is_up() && is_wanted(service, member)),
+            Some(ServiceTable::Weighted(table)) => {
+                table.children.iter().any(|child| self.has_server(*child, is_wanted))
+            }
+            None => false,
+        }
+    }
+}
+
+fn pick_server(
+    table: &BalancerTable,
+    service: ServiceIndex,
+    cookies: Cookies<'_>,
+    trail: &mut Trail,
+) -> Result<Pick, PickError> {
+    let can_serve = |member: u16| {
+        table.servers.get(usize::from(member)).is_some_and(|server| server.is_up())
+            && !trail.has_tried(service, member)
+    };
+    let claim = read_claim(table.sticky.as_ref(), cookies, trail.tried() > 0, can_serve);
+    let member = match claim.member {
+        Some(member) => member,
+        None => match table.scheduler.borrow_mut().next(can_serve) {
+            Some(member) => member,
+            None if trail.tried() > 0 => return Err(PickError::Exhausted),
+            None => return Err(PickError::NoServer),
+        },
+    };
+    if claim.issues_cookie {
+        trail.pins.push((service, member));
+    }
+    Ok(Pick { service, server: ServerIndex(member), outcome: claim.outcome })
+}
+
+/// What the request's cookie claims at one level, and whether it holds.
+fn read_claim(
+    sticky: Option<&StickyTable>,
+    cookies: Cookies<'_>,
+    is_again: bool,
+    can_serve: impl Fn(u16) -> bool,
+) -> Claim {
+    let balanced = |outcome, issues_cookie| Claim { member: None, outcome, issues_cookie };
+    let Some(sticky) = sticky else { return balanced(StickyOutcome::None, false) };
+    let lines = cookies.fields.values(cookies.bytes, FieldName::Cookie);
+    let Some(value) = cookie_value(lines, sticky.cookie_name()) else {
+        return balanced(StickyOutcome::New, true);
+    };
+    match sticky.find(value) {
+        None if value.is_empty() => balanced(StickyOutcome::New, true),
+        None => balanced(StickyOutcome::Unknown, true),
+        Some(found) if !can_serve(found.member) => {
+            let outcome =
+                if is_again { StickyOutcome::Redispatched } else { StickyOutcome::Down };
+            balanced(outcome, true)
+        }
+        Some(found) if found.is_current_format => Claim {
+            member: Some(found.member),
+            outcome: StickyOutcome::Pinned,
+            issues_cookie: false,
+        },
+        Some(found) => Claim {
+            member: Some(found.member),
+            outcome: StickyOutcome::Rewritten,
+            issues_cookie: true,
+        },
+    }
+}

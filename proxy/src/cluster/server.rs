@@ -1,0 +1,88 @@
+//! One server as a worker knows it; survives reloads that keep its service and URL.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::io::Stream;
+
+/// What the control thread says about a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// Not down by its active health check.
+    pub is_up: bool,
+    /// Where it is, in the order in which to try; empty: its name does not resolve, so it refuses.
+    pub addresses: Arc<[SocketAddr]>,
+}
+
+/// A connection to a server that waits for its next request.
+#[derive(Debug)]
+pub struct Idle {
+    /// The connection.
+    pub stream: Stream,
+    /// Where it leads.
+    pub address: SocketAddr,
+    /// When its last exchange ended.
+    pub since_ms: u64,
+}
+
+/// The state of one server.
+#[derive(Debug)]
+pub struct Server {
+    /// As configured.
+    pub url: Box<str>,
+    is_up: Cell<bool>,
+    is_retired: Cell<bool>,
+    addresses: RefCell<Arc<[SocketAddr]>>,
+    /// Idle connections, the one used last at the end.
+    pub idle: RefCell<Vec<Idle>>,
+}
+
+impl Server {
+    /// A server that is up and whose addresses are not known yet.
+    #[must_use]
+    pub fn new(url: &str) -> std::rc::Rc<Self> {
+        std::rc::Rc::new(Self {
+            url: url.into(),
+            is_up: Cell::new(true),
+            is_retired: Cell::new(false),
+            addresses: RefCell::new(Arc::new([])),
+            idle: RefCell::new(Vec::new()),
+        })
+    }
+
+    /// Takes part in picks.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.is_up.get()
+    }
+
+    /// Went up or down.
+    pub fn set_up(&self, is_up: bool) {
+        self.is_up.set(is_up);
+    }
+
+    /// Left the configuration: connections to it are not kept.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        self.is_retired.get()
+    }
+
+    /// Leaves the configuration.
+    pub fn retire(&self) {
+        self.is_retired.set(true);
+        self.idle.borrow_mut().clear();
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn addresses(&self) -> Ref<'_, [SocketAddr]> {
+        Ref::map(self.addresses.borrow(), |addresses| &**addresses)
+    }
+
+    /// Moved: idle connections to where it is no more are closed.
+    pub fn set_addresses(&self, addresses: &Arc<[SocketAddr]>) {
+        self.idle.borrow_mut().retain(|idle| addresses.contains(&idle.address));
+        *self.addresses.borrow_mut() = Arc::clone(addresses);
+    }
+}

@@ -1,0 +1,137 @@
+//! Everything that can go wrong in an exchange, and the only place that says what the client is
+//! told about it.
+
+use sundew_config::model::Limits;
+
+use crate::http1::framing::FramingError;
+use crate::http1::head::HeadError;
+use crate::http1::respond::{BodyKind, OwnResponse, reason};
+use crate::upstream::ConnectError;
+
+/// Named by who failed at what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyError {
+    /// The client's head is malformed, or its framing contradicts itself.
+    RequestMalformed,
+    /// The client speaks another version.
+    RequestVersion,
+    /// The request line is too long.
+    RequestLineTooLong,
+    /// The head is too large.
+    RequestHeadTooLarge,
+    /// A transfer coding that is not spoken here, or CONNECT.
+    RequestNotImplemented,
+    /// An expectation that cannot be met.
+    RequestExpectation,
+    /// The client is too slow.
+    RequestTimeout,
+    /// The client left, or ended its request early.
+    ClientGone,
+    /// No router takes it.
+    NoRouter,
+    /// No server is up.
+    NoServer,
+    /// No server takes the connection.
+    ServerRefused,
+    /// The connection to the server timed out.
+    ServerConnectTimeout,
+    /// The server closed before it answered.
+    ServerClosed,
+    /// The server reset the connection.
+    ServerReset,
+    /// The server's head is malformed.
+    ServerMalformed,
+    /// The server did not answer in time.
+    ServerTimeout,
+}
+
+impl ProxyError {
+    /// What the client gets; `None`: nothing, the connection is closed.
+    #[must_use]
+    pub fn response(self) -> Option<OwnResponse> {
+        let bare = |status| OwnResponse { status, body: reason(status), kind: BodyKind::Bare };
+        let plain = |status, body| OwnResponse { status, body, kind: BodyKind::Plain };
+        Some(match self {
+            Self::RequestMalformed => plain(400, "400 Bad Request"),
+            Self::RequestVersion => plain(505, "505 HTTP Version Not Supported"),
+            Self::RequestLineTooLong => plain(414, "414 Request URI Too Long"),
+            Self::RequestHeadTooLarge => plain(431, "431 Request Header Fields Too Large"),
+            Self::RequestNotImplemented => plain(501, "501 Not Implemented"),
+            Self::RequestExpectation => OwnResponse { body: "", ..bare(417) },
+            Self::RequestTimeout => plain(408, "408 Request Timeout"),
+            Self::NoRouter => OwnResponse {
+                status: 404,
+                body: "404 page not found\n",
+                kind: BodyKind::PlainNoSniff,
+            },
+            Self::NoServer => OwnResponse {
+                status: 503,
+                body: "no available server\n",
+                kind: BodyKind::PlainNoSniff,
+            },
+            Self::ServerRefused
+            | Self::ServerClosed
+            | Self::ServerReset
+            | Self::ServerMalformed => bare(502),
+            Self::ServerConnectTimeout | Self::ServerTimeout => bare(504),
+            Self::ClientGone => OwnResponse { body: "Client Closed Request", ..bare(499) },
+        })
+    }
+
+    /// The client's connection cannot be used any more: what it sent is not understood, or was
+    /// not read to its end.
+    #[must_use]
+    pub fn ends_connection(self) -> bool {
+        matches!(
+            self,
+            Self::RequestMalformed
+                | Self::RequestVersion
+                | Self::RequestLineTooLong
+                | Self::RequestHeadTooLarge
+                | Self::RequestNotImplemented
+                | Self::RequestExpectation
+                | Self::RequestTimeout
+                | Self::ClientGone
+        )
+    }
+}
+
+impl From<HeadError> for ProxyError {
+    fn from(error: HeadError) -> Self {
+        match error {
+            // TLS is closed without an answer before this is asked.
+            HeadError::Malformed | HeadError::Tls => Self::RequestMalformed,
+            HeadError::Version => Self::RequestVersion,
+            HeadError::LineTooLong => Self::RequestLineTooLong,
+            HeadError::TooLarge => Self::RequestHeadTooLarge,
+        }
+    }
+}
+
+impl From<FramingError> for ProxyError {
+    fn from(error: FramingError) -> Self {
+        match error {
+            FramingError::Malformed => Self::RequestMalformed,
+            FramingError::Coding => Self::RequestNotImplemented,
+            FramingError::Expectation => Self::RequestExpectation,
+        }
+    }
+}
+
+impl From<ConnectError> for ProxyError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Refused | ConnectError::Exhausted => Self::ServerRefused,
+            ConnectError::TimedOut => Self::ServerConnectTimeout,
+        }
+    }
+}
+
+/// Longest wait for a client to take its last response before the connection is closed, and most
+/// bytes of it that are swallowed meanwhile: a close with unread bytes would be a reset, which
+/// can destroy the response on its way.
+pub const LINGER_MS: u64 = 5_000;
+/// See [`LINGER_MS`].
+pub const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+const _: () = assert!(LINGER_BYTES_MAX > Limits::HEAD_BYTES_MAX);

@@ -1,0 +1,192 @@
+//! What all connections of one worker share. One thread: `Rc` and `Cell`, no lock, no atomic.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sundew_config::model::{
+    EntryPoint, ForwardedHeaders, Limits, Model, ServerIndex, ServiceIndex, StaticModel,
+};
+
+use super::exchange::Exchange;
+use crate::cluster::Tables;
+use crate::http1::head::HeadLimits;
+use crate::http1::target::TargetPolicy;
+use crate::io::watch::NEVER;
+use crate::io::{BufferPool, Clock, Watches};
+use crate::observe::access_log::AccessLog;
+
+/// Limits on the head of a server's response (http1 D17).
+pub const RESPONSE_HEAD_LIMITS: HeadLimits = HeadLimits {
+    bytes_max: Limits::HEAD_BYTES_MAX,
+    fields_max: Limits::HEAD_FIELDS_MAX,
+    line_bytes_max: Limits::REQUEST_LINE_BYTES_MAX,
+};
+
+/// Exchanges kept for reuse.
+const EXCHANGES_MAX: usize = 1024;
+
+/// Called when a connection to a server failed.
+pub type OnConnectFailed = Box<dyn Fn(&Arc<Model>, ServiceIndex, ServerIndex)>;
+
+/// What all connections of one worker share.
+pub struct Local {
+    /// Which worker.
+    pub index: usize,
+    /// Coarse time.
+    pub clock: Clock,
+    /// Recycled buffers.
+    pub buffers: BufferPool,
+    /// Every connection, for the sweeper.
+    pub watches: Rc<Watches>,
+    /// The current tables; an exchange clones the `Rc` once.
+    pub tables: RefCell<Rc<Tables>>,
+    /// Entry points of the static model, in its order.
+    pub entry_points: Vec<Rc<EntryPointLimits>>,
+    /// `X-Forwarded-Server`.
+    pub hostname: Vec<u8>,
+    /// Off when `None`.
+    pub access_log: RefCell<Option<AccessLog>>,
+    /// The access log writes fields of the server's responses.
+    pub keeps_origin_fields: bool,
+    /// Log requests that sundew answers for itself (`/ping`).
+    pub logs_internals: bool,
+    /// Status of `/ping` while stopping.
+    pub ping_terminating_status: u16,
+    /// `/ping` says so.
+    pub is_terminating: Cell<bool>,
+    /// Responses say `Connection: close`.
+    pub is_stopping: Cell<bool>,
+    /// What an operator reads.
+    pub counters: Counters,
+    /// Tells the control thread.
+    pub on_connect_failed: OnConnectFailed,
+    exchanges: RefCell<Vec<Box<Exchange>>>,
+}
+
+impl std::fmt::Debug for Local {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Local").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
+/// Plain counters; only their own worker writes them.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Exchanges begun.
+    pub requests: Cell<u64>,
+    /// Connections whose task panicked.
+    pub panics: Cell<u64>,
+}
+
+impl Counters {
+    /// Adds one and returns the new count.
+    pub fn add(counter: &Cell<u64>) -> u64 {
+        counter.set(counter.get() + 1);
+        counter.get()
+    }
+}
+
+/// An entry point, in the units that connections count in.
+#[derive(Debug)]
+pub struct EntryPointLimits {
+    /// Its name.
+    pub name: String,
+    /// Whose `X-Forwarded-*` are believed.
+    pub forwarded: ForwardedHeaders,
+    /// Of request heads.
+    pub head: HeadLimits,
+    /// Normalisation of targets.
+    pub target: TargetPolicy,
+    /// From the first byte of a head to its last.
+    pub head_timeout_ms: u64,
+    /// The whole request; [`NEVER`] unless written.
+    pub read_timeout_ms: u64,
+    /// The whole response; [`NEVER`] unless written.
+    pub write_timeout_ms: u64,
+    /// Between two requests; [`NEVER`] without a limit.
+    pub idle_timeout_ms: u64,
+    /// A body may be without progress for so long.
+    pub body_window_ms: u64,
+    /// Least bytes of a body in that time.
+    pub body_window_bytes_min: u64,
+    /// A send to a client may make no progress for so long.
+    pub send_timeout_ms: u64,
+    /// A tunnel without a byte; [`NEVER`] unless written.
+    pub tunnel_idle_ms: u64,
+    /// Requests of one connection.
+    pub requests_max: u64,
+    /// Age after which a connection is closed with its next response; [`NEVER`] without a limit.
+    pub age_max_ms: u64,
+}
+
+/// Milliseconds of a limit, [`NEVER`] for none.
+#[must_use]
+pub fn limit_ms(limit: Option<Duration>) -> u64 {
+    limit.map_or(NEVER, |limit| u64::try_from(limit.as_millis()).unwrap_or(NEVER))
+}
+
+impl EntryPointLimits {
+    /// From the checked configuration.
+    #[must_use]
+    pub fn new(entry_point: &EntryPoint, limits: &Limits) -> Self {
+        let head = match entry_point.head_bytes_max {
+            // As Traefik: its size is the only limit then.
+            Some(bytes_max) => {
+                HeadLimits { bytes_max, fields_max: usize::MAX, line_bytes_max: bytes_max }
+            }
+            None => HeadLimits {
+                bytes_max: limits.head_bytes_max,
+                fields_max: limits.head_fields_max,
+                line_bytes_max: limits.request_line_bytes_max,
+            },
+        };
+        let read_timeout_ms = limit_ms(entry_point.timeouts.read);
+        Self {
+            name: entry_point.name.clone(),
+            forwarded: entry_point.forwarded_headers.clone(),
+            head,
+            target: TargetPolicy {
+                sanitize_path: entry_point.sanitize_path,
+                encode_query_semicolons: entry_point.encode_query_semicolons,
+            },
+            head_timeout_ms: limit_ms(Some(limits.head_timeout)).min(read_timeout_ms),
+            read_timeout_ms,
+            write_timeout_ms: limit_ms(entry_point.timeouts.write),
+            idle_timeout_ms: limit_ms(entry_point.timeouts.idle),
+            body_window_ms: limit_ms(Some(limits.body_rate_window)),
+            body_window_bytes_min: limits
+                .body_rate_min
+                .saturating_mul(limits.body_rate_window.as_secs()),
+            send_timeout_ms: limit_ms(Some(limits.send_timeout)),
+            tunnel_idle_ms: limit_ms(limits.tunnel_idle_timeout),
+            requests_max: entry_point.keep_alive_requests_max.unwrap_or(u64::MAX),
+            age_max_ms: limit_ms(entry_point.keep_alive_time_max),
+        }
+    }
+
+    /// All entry points of a static model.
+    #[must_use]
+    pub fn all(statics: &StaticModel) -> Vec<Rc<Self>> {
+        let limits = &statics.settings.limits;
+        statics.entry_points.iter().map(|it| Rc::new(Self::new(it, limits))).collect()
+    }
+}
+
+impl Local {
+    /// An exchange with nothing in it, its memory warm.
+    #[must_use]
+    pub fn take_exchange(&self) -> Box<Exchange> {
+        self.exchanges.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes an exchange back.
+    pub fn give_back_exchange(&self, mut exchange: Box<Exchange>) {
+        self.buffers.give_back(exchange.clear());
+        let mut exchanges = self.exchanges.borrow_mut();
+        if exchanges.len() < EXCHANGES_MAX {
+            exchanges.push(exchange);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Sending a request body that is not whole in the buffer: read, check, pass on, in bounded
+//! memory; what is not read from the client is not sent, and the other way round.
+
+use std::time::Duration;
+
+use super::error::ProxyError;
+use super::gate::Gate;
+use super::local::{EntryPointLimits, Local};
+use crate::http1::chunked::{ChunkDecoder, fill_size};
+use crate::http1::framing::Framing;
+use crate::io::watch::NEVER;
+use crate::io::{self, Buf, Expiry, Phase, ReadHalf, Watch, WriteHalf};
+use crate::sys;
+
+/// How long a server may take to answer `Expect: 100-continue` before the client is told to go on
+/// all the same (Go's `ExpectContinueTimeout` in Traefik).
+const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+
+/// How an upload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadEnd {
+    /// The whole request went out.
+    Complete,
+    /// The server does not take it any more; it may have answered.
+    ServerGone,
+    /// The server has answered without wanting the body.
+    NotWanted,
+    /// The client's doing.
+    Failed(ProxyError),
+}
+
+/// One request body on its way.
+#[derive(Debug)]
+pub struct Upload<'a> {
+    /// Buffers, clock.
+    pub local: &'a Local,
+    /// Limits.
+    pub entry: &'a EntryPointLimits,
+    /// For the sweeper.
+    pub watch: &'a Watch,
+    /// The other direction.
+    pub gate: &'a Gate,
+    /// The client, receiving.
+    pub client: &'a mut ReadHalf,
+    /// The client's descriptor, for `100 Continue`.
+    pub client_fd: i32,
+    /// The server, sending.
+    pub server: &'a mut WriteHalf,
+    /// Bytes received; begins with body bytes.
+    pub input: Buf,
+    /// [`Framing::Length`] (what is still to come) or [`Framing::Chunked`].
+    pub framing: Framing,
+    /// The client waits for `100 Continue`.
+    pub expects_continue: bool,
+    /// When the whole request must have been read; [`NEVER`] without a limit.
+    pub deadline_ms: u64,
+    /// Longest wait for the response's head from the end of the request; [`NEVER`] without one.
+    pub response_timeout_ms: u64,
+    /// Body bytes received.
+    pub body_bytes: &'a std::cell::Cell<u64>,
+}
+
+impl Upload<'_> {
+    /// Sends the body; returns what was received behind it.
+    pub async fn run(mut self) -> (UploadEnd, Buf) {
+        if self.expects_continue && self.input.is_empty() {
+            self.await_continue().await;
+            if self.gate.has_response_begun() {
+                return (UploadEnd::NotWanted, self.input);
+            }
+        }
+        let end = match self.framing {
+            Framing::Length(length) => self.send_length(length).await,
+            _ => self.send_chunks().await,
+        };
+        if end == UploadEnd::Complete {
+            self.gate.note_upload_done();
+            if !self.gate.has_response_begun() {
+                let now_ms = self.local.clock.now_ms();
+                let deadline_ms = now_ms.saturating_add(self.response_timeout_ms);
+                self.watch.await_upstream(now_ms, deadline_ms);
+            }
+        }
+        (end, self.input)
+    }
+
+    async fn await_continue(&self) {
+        let waited = io::timeout(CONTINUE_WAIT, self.gate.opened()).await;
+        if waited.is_none() && !self.gate.is_continue_given() {
+            // Too small not to fit behind responses that have long been taken; if it does not,
+            // the client's own patience decides (RFC 9110 §10.1.1).
+            let _ = sys::try_send_all(self.client_fd, b"HTTP/1.1 100 Continue\r\n\r\n");
+            self.gate.note_continue_given();
+        }
+    }
+
+    async fn send_length(&mut self, mut remaining: u64) -> UploadEnd {
+        while remaining > 0 {
+            if self.input.is_empty() {
+                let bytes_max = usize::try_from(remaining).unwrap_or(usize::MAX);
+                if let Err(error) = self.receive(bytes_max).await {
+                    return UploadEnd::Failed(error);
+                }
+            }
+            let available = self.input.len();
+            let take = usize::try_from(remaining).map_or(available, |left| left.min(available));
+            let (bytes, start) = std::mem::take(&mut self.input).into_parts();
+            self.enter_sending();
+            let (result, bytes) = self.server.send(bytes, start, start + take, self.watch).await;
+            self.input = Buf::from_parts(bytes, start);
+            self.input.consume(take);
+            self.note_body(take);
+            if result.is_err() {
+                return UploadEnd::ServerGone;
+            }
+            remaining -= take as u64;
+        }
+        UploadEnd::Complete
+    }
+
+    async fn send_chunks(&mut self) -> UploadEnd {
+        let mut decoder = ChunkDecoder::new();
+        let (mut out, _) = self.local.buffers.take_large().into_parts();
+        let end = loop {
+            out.clear();
+            match self.encode_chunks(&mut decoder, &mut out) {
+                Ok(taken) => self.note_body(taken),
+                Err(error) => break UploadEnd::Failed(error),
+            }
+            if !out.is_empty() {
+                self.enter_sending();
+                let length = out.len();
+                let result;
+                (result, out) = self.server.send(out, 0, length, self.watch).await;
+                if result.is_err() {
+                    break UploadEnd::ServerGone;
+                }
+            }
+            if decoder.is_done() {
+                break UploadEnd::Complete;
+            }
+            if let Err(error) = self.receive(usize::MAX).await {
+                break UploadEnd::Failed(error);
+            }
+        };
+        self.local.buffers.give_back(Buf::from_parts(out, 0));
+        end
+    }
+
+    /// Decodes what is in the input and appends it to `out` as one chunk (http1 B9: extensions
+    /// are dropped, chunks framed anew; B11: so are trailers). Returns the data bytes.
+    fn encode_chunks(
+        &mut self,
+        decoder: &mut ChunkDecoder,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, ProxyError> {
+        let consumed = encode_chunked_body(self.input.filled(), decoder, out)
+            .map_err(|_malformed| ProxyError::RequestMalformed)?;
+        self.input.consume(consumed.input_bytes);
+        Ok(consumed.data_bytes)
+    }
+
+    /// Appends what the client sends to the empty input.
+    async fn receive(&mut self, bytes_max: usize) -> Result<(), ProxyError> {
+        if !self.gate.has_response_begun() {
+            let now_ms = self.local.clock.now_ms();
+            let window_ms =
+                self.entry.body_window_ms.min(self.deadline_ms.saturating_sub(now_ms).max(1));
+            let is_last = window_ms < self.entry.body_window_ms;
+            // In the last window of `readTimeout` no progress is enough.
+            let bytes_min = if is_last { u64::MAX } else { self.entry.body_window_bytes_min };
+            self.watch.enter_while_moving(Phase::RequestBody, now_ms, window_ms, bytes_min);
+        }
+        let input = std::mem::take(&mut self.input);
+        let (result, input) = self.client.read(input, bytes_max).await;
+        self.input = input;
+        match result {
+            Ok(received @ 1..) => {
+                self.watch.note_progress(received);
+                Ok(())
+            }
+            Ok(0) | Err(_) if self.watch.take_expiry() == Some(Expiry::Deadline) => {
+                Err(ProxyError::RequestTimeout)
+            }
+            Ok(0) | Err(_) => Err(ProxyError::ClientGone),
+        }
+    }
+
+    /// While the server does not take the body, the client cannot be too slow.
+    fn enter_sending(&self) {
+        if !self.gate.has_response_begun() {
+            self.watch.enter(Phase::RequestBody, NEVER);
+        }
+    }
+
+    fn note_body(&self, bytes: usize) {
+        self.body_bytes.set(self.body_bytes.get() + bytes as u64);
+    }
+}
+
+/// What [`encode_chunked_body`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// Bytes of the input that were read.
+    pub input_bytes: usize,
+    /// Body bytes among them.
+    pub data_bytes: usize,
+}
+
+/// Decodes the chunked bytes in `input` and appends their data to `out` as at most one chunk, and
+/// the last chunk when the body is whole.
+///
+/// # Errors
+/// When the coding is malformed; what was appended must not be sent then.
+pub fn encode_chunked_body(
+    input: &[u8],
+    decoder: &mut ChunkDecoder,
+    out: &mut Vec<u8>,
+) -> Result<Encoded, crate::http1::chunked::ChunkError> {
+    // Digits enough for any buffer, filled in when the size is known: leading zeros are allowed.
+    const SIZE_LINE: &[u8] = b"00000000\r\n";
+    const SIZE_DIGITS: usize = SIZE_LINE.len() - 2;
+    let begin = out.len();
+    out.extend_from_slice(SIZE_LINE);
+    let mut at = 0;
+    while let Some(range) = decoder.next_data(input, &mut at)? {
+        out.extend_from_slice(input.get(range).unwrap_or(&[]));
+    }
+    let data_bytes = out.len() - begin - SIZE_LINE.len();
+    if data_bytes == 0 {
+        out.truncate(begin);
+    } else {
+        if let Some(digits) = out.get_mut(begin..begin + SIZE_DIGITS) {
+            fill_size(data_bytes, digits);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+    if decoder.is_done() {
+        out.extend_from_slice(b"0\r\n\r\n");
+    }
+    Ok(Encoded { input_bytes: at, data_bytes })
+}

@@ -1,1 +1,0 @@
-//! Every use of the sockets of monoio.

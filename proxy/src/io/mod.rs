@@ -1,0 +1,225 @@
+//! Every use of monoio's sockets, timers and tasks outside `worker/runtime.rs`, so that the engine
+//! can be replaced in two places.
+//!
+//! Reads and writes take their buffer by value and give it back (the kernel owns it meanwhile).
+//! Dropping a read in flight loses its bytes, so nothing here is ever raced or timed out but
+//! [`connect`]; deadlines shut the socket down instead ([`watch`]).
+
+pub mod buffer;
+pub mod clock;
+pub mod watch;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use monoio::buf::{IoBuf, IoBufMut};
+use monoio::io::{
+    AsyncReadRent, AsyncWriteRent, CancelableAsyncReadRent, OwnedReadHalf, OwnedWriteHalf,
+    Splitable,
+};
+use monoio::net::TcpStream;
+
+pub use buffer::{Buf, BufferPool};
+pub use clock::Clock;
+pub use watch::{Expiry, Patience, Phase, Watch, Watches};
+
+/// A connected socket, with directions that can be used at the same time.
+#[derive(Debug)]
+pub struct Stream {
+    /// Receiving.
+    pub read: ReadHalf,
+    /// Sending.
+    pub write: WriteHalf,
+    fd: RawFd,
+}
+
+/// The receiving direction of a [`Stream`].
+#[derive(Debug)]
+pub struct ReadHalf(OwnedReadHalf<TcpStream>);
+
+/// The sending direction of a [`Stream`].
+#[derive(Debug)]
+pub struct WriteHalf(OwnedWriteHalf<TcpStream>);
+
+impl Stream {
+    fn new(stream: TcpStream) -> Self {
+        let fd = stream.as_raw_fd();
+        let (read, write) = stream.into_split();
+        Self { read: ReadHalf(read), write: WriteHalf(write), fd }
+    }
+
+    /// Takes over a connected socket of the standard library.
+    ///
+    /// # Errors
+    /// When the event loop cannot register it.
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
+        // The epoll driver needs it; the ring does not mind.
+        stream.set_nonblocking(true)?;
+        Ok(Self::new(TcpStream::from_std(stream)?))
+    }
+
+    /// The descriptor, for [`Watch`] and zero-wait calls; it stays valid as long as `self`.
+    #[must_use]
+    pub fn fd(&self) -> RawFd {
+        self.fd
+    }
+}
+
+impl ReadHalf {
+    /// Appends what arrives to `buffer`, up to `bytes_max` and its capacity; 0 is the end.
+    pub async fn read(&mut self, buffer: Buf, bytes_max: usize) -> (io::Result<usize>, Buf) {
+        let (slice, start) = readable_slice(buffer, bytes_max);
+        let (result, slice) = self.0.read(slice).await;
+        (result, Buf::from_parts(slice.into_inner(), start))
+    }
+
+    /// Reads into an empty buffer for however long it takes: when the sweeper loses its
+    /// `patience`, the buffer goes back to `pool` until there is something to receive, and `fresh`
+    /// makes the next one.
+    pub async fn read_patiently(
+        &mut self,
+        buffer: Buf,
+        bytes_max: usize,
+        patience: &Patience,
+        clock: &Clock,
+        pool: &BufferPool,
+        fresh: impl Fn() -> Buf,
+    ) -> (io::Result<usize>, Buf) {
+        let (slice, start) = readable_slice(buffer, bytes_max);
+        let cancel = patience.begin(clock.now_ms());
+        let (result, slice) = self.0.cancelable_read(slice, cancel).await;
+        patience.end();
+        let buffer = Buf::from_parts(slice.into_inner(), start);
+        if !matches!(&result, Err(error) if is_canceled(error)) {
+            return (result, buffer);
+        }
+        pool.give_back(buffer);
+        if let Err(error) = self.readable().await {
+            return (Err(error), fresh());
+        }
+        self.read(fresh(), bytes_max).await
+    }
+
+    /// Waits until a read would not wait, holding no buffer: a receive of no bytes, which the
+    /// kernel completes once there is something to receive (checked on both drivers).
+    ///
+    /// # Errors
+    /// As `recv(2)`.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        let (result, _) = self.0.read(Vec::<u8>::new()).await;
+        result.map(|_none| ())
+    }
+}
+
+fn is_canceled(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::CANCELED.raw_os_error())
+}
+
+fn readable_slice(buffer: Buf, bytes_max: usize) -> (monoio::buf::SliceMut<Vec<u8>>, usize) {
+    let (bytes, start) = buffer.into_parts();
+    let begin = bytes.len();
+    let end = bytes.capacity().min(begin.saturating_add(bytes_max));
+    (bytes.slice_mut(begin..end), start)
+}
+
+impl WriteHalf {
+    /// Sends `from..to` of `bytes` whole and gives the buffer back; `watch` is told of every
+    /// partial send, so that a stalled one can be told from a slow one.
+    pub async fn send(
+        &mut self,
+        mut bytes: Vec<u8>,
+        mut from: usize,
+        to: usize,
+        watch: &Watch,
+    ) -> (Result<(), SendError>, Vec<u8>) {
+        let begun = from;
+        while from < to {
+            let (result, slice) = self.0.write(bytes.slice(from..to)).await;
+            bytes = slice.into_inner();
+            match result {
+                Ok(sent @ 1..) => from += sent,
+                Ok(0) | Err(_) => return (Err(SendError { is_untouched: from == begun }), bytes),
+            }
+            watch.note_progress(1);
+        }
+        (Ok(()), bytes)
+    }
+
+    /// Sends a FIN: the peer sees the end of what was sent.
+    pub async fn finish(&mut self) {
+        // A peer that is gone does not need to be told.
+        let _ = self.0.shutdown().await;
+    }
+}
+
+/// A send that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendError {
+    /// Not one byte was taken by the socket, so the same bytes may go elsewhere.
+    pub is_untouched: bool,
+}
+
+/// A listening socket of one worker.
+pub struct Listener(monoio::net::TcpListener);
+
+impl Listener {
+    /// Takes over a bound, listening, non-blocking socket.
+    ///
+    /// # Errors
+    /// When the event loop cannot register it.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        Ok(Self(monoio::net::TcpListener::from_std(listener)?))
+    }
+
+    /// The descriptor, to empty its queue and shut it down.
+    #[must_use]
+    pub fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    /// The next connection. Must never be dropped while it waits (an accepted socket would leak):
+    /// shut the listener down instead, and EINVAL comes.
+    ///
+    /// # Errors
+    /// As `accept(2)`.
+    pub async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+        let (stream, peer) = self.0.accept().await?;
+        Ok((Stream::new(stream), peer))
+    }
+}
+
+/// Connects, within `limit` when there is one (dropping a connect leaks nothing).
+///
+/// # Errors
+/// As `connect(2)`; `TimedOut` after `limit`.
+pub async fn connect(address: SocketAddr, limit: Option<Duration>) -> io::Result<Stream> {
+    let connecting = TcpStream::connect_addr(address);
+    let stream = match limit {
+        None => connecting.await?,
+        Some(limit) => match monoio::time::timeout(limit, connecting).await {
+            Ok(result) => result?,
+            Err(_elapsed) => return Err(io::ErrorKind::TimedOut.into()),
+        },
+    };
+    stream.set_nodelay(true)?;
+    Ok(Stream::new(stream))
+}
+
+/// Runs `future` for at most `limit`; `None` when it did not end. Only for futures that may be
+/// dropped: never a read, a send or an accept.
+pub async fn timeout<R>(limit: Duration, future: impl Future<Output = R>) -> Option<R> {
+    monoio::time::timeout(limit, future).await.ok()
+}
+
+/// Waits.
+pub async fn sleep(duration: Duration) {
+    monoio::time::sleep(duration).await;
+}
+
+/// Runs `task` on this worker until it ends.
+pub fn spawn(task: impl Future<Output = ()> + 'static) {
+    drop(monoio::spawn(task));
+}

@@ -1,0 +1,69 @@
+//! Idle connections: last in, first out, so that the rest grow old and are closed.
+
+use super::Lease;
+use crate::cluster::{Idle, Server, Tables};
+use crate::sys::{self, Readiness};
+
+/// A connection idle for longer is peeked at before a request that must not be sent twice: the
+/// sweeper may not have seen yet that the server closed it.
+pub const PEEK_AFTER_MS: u64 = crate::io::clock::TICK_MS;
+
+/// Takes the connection that was used last. `is_once`: the request must not be sent twice.
+#[must_use]
+pub fn take_idle(server: &Server, now_ms: u64, is_once: bool) -> Option<Lease> {
+    loop {
+        let idle = server.idle.borrow_mut().pop()?;
+        let must_peek = is_once && now_ms.saturating_sub(idle.since_ms) >= PEEK_AFTER_MS;
+        if must_peek && sys::readiness(idle.stream.fd()) != Readiness::Quiet {
+            continue;
+        }
+        return Some(Lease { stream: idle.stream, address: idle.address, is_reused: true });
+    }
+}
+
+/// Keeps a connection whose exchange ended cleanly, unless there are `idle_max` already or the
+/// server has left.
+pub fn put_back(server: &Server, lease: Lease, now_ms: u64, idle_max: usize) {
+    let mut idle = server.idle.borrow_mut();
+    let has_moved = !server.addresses().contains(&lease.address);
+    if server.is_retired() || has_moved || idle.len() >= idle_max {
+        return;
+    }
+    idle.push(Idle { stream: lease.stream, address: lease.address, since_ms: now_ms });
+}
+
+/// Drops idle connections that the server closed or wrote to (bytes that nobody asked for), and
+/// those idle for longer than their transport allows. `scratch` is reused from sweep to sweep.
+pub fn sweep_idle(tables: &Tables, now_ms: u64, scratch: &mut Vec<i32>) {
+    for (service, _, balancer) in tables.model.load_balancers() {
+        let transport = tables.model.transports.get(usize::from(balancer.transport.0));
+        let limit_ms = transport
+            .and_then(|transport| transport.idle_timeout)
+            .map_or(u64::MAX, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+        for position in 0..balancer.servers.len() {
+            let Ok(position) = u16::try_from(position) else { break };
+            let server = sundew_config::model::ServerIndex(position);
+            if let Some(server) = tables.server(service, server) {
+                sweep_server(server, now_ms, limit_ms, scratch);
+            }
+        }
+    }
+}
+
+fn sweep_server(server: &Server, now_ms: u64, limit_ms: u64, scratch: &mut Vec<i32>) {
+    let mut idle = server.idle.borrow_mut();
+    if idle.is_empty() {
+        return;
+    }
+    scratch.clear();
+    scratch.extend(idle.iter().map(|it| it.stream.fd()));
+    sys::poll_any(scratch, |position| {
+        if let Some(closed) = idle.get_mut(position) {
+            closed.since_ms = CLOSED;
+        }
+    });
+    idle.retain(|it| it.since_ms != CLOSED && now_ms.saturating_sub(it.since_ms) < limit_ms);
+}
+
+/// Marks an idle connection for removal.
+const CLOSED: u64 = u64::MAX;
