@@ -69,6 +69,17 @@ pub struct FieldLines<'a> {
     pub spans: &'a [FieldSpan],
 }
 
+impl<'a> FieldLines<'a> {
+    /// Every field as (name, value), in the order received; a span outside the bytes is left out.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let bytes = self.bytes;
+        let part = move |start: u32, end: u32| bytes.get(start as usize..end as usize);
+        self.spans.iter().filter_map(move |span| {
+            Some((part(span.name_start, span.name_end)?, part(span.value_start, span.value_end)?))
+        })
+    }
+}
+
 /// Where a field is in the bytes of its head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FieldSpan {
