@@ -1,9 +1,23 @@
 //! The access log: one record an exchange, formatted on the worker, written by a thread of its own.
+//!
+//! The line is Traefik's, byte for byte, but that `"` and control bytes in logged values are
+//! escaped (http1 G10) and JSON has `StickyStatus`. A full disk or a slow reader costs lines, which
+//! are counted, never a worker's time. `conn` makes the records, `control` starts, reopens and
+//! stops the writer.
+
+mod escape;
+mod fields;
+mod headers;
+mod line;
+mod stamp;
+mod writer;
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use super::outcome::StickyOutcome;
+
+pub use writer::{AccessLog, AccessLogWriter, start};
 
 /// One exchange as it ended; borrowed from the connection, formatted at once.
 #[derive(Clone, Copy, Debug)]
