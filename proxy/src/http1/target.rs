@@ -225,6 +225,7 @@ enum Class {
     Refuse,
 }
 
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which checks the index")]
 static CLASSES: [Class; 256] = {
     let mut classes = [Class::Plain; 256];
     let mut byte = 0;

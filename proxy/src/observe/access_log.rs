@@ -1,9 +1,23 @@
 //! The access log: one record an exchange, formatted on the worker, written by a thread of its own.
+//!
+//! The line is Traefik's, byte for byte, but that `"` and control bytes in logged values are
+//! escaped (http1 G10) and JSON has `StickyStatus`. A full disk or a slow reader costs lines, which
+//! are counted, never a worker's time. `conn` makes the records, `control` starts, reopens and
+//! stops the writer.
+
+mod escape;
+mod fields;
+mod headers;
+mod line;
+mod stamp;
+mod writer;
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use super::outcome::StickyOutcome;
+
+pub use writer::{AccessLog, AccessLogWriter, start};
 
 /// One exchange as it ended; borrowed from the connection, formatted at once.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +81,17 @@ pub struct FieldLines<'a> {
     pub bytes: &'a [u8],
     /// Name and value positions.
     pub spans: &'a [FieldSpan],
+}
+
+impl<'a> FieldLines<'a> {
+    /// Every field as (name, value), in the order received; a span outside the bytes is left out.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let bytes = self.bytes;
+        let part = move |start: u32, end: u32| bytes.get(start as usize..end as usize);
+        self.spans.iter().filter_map(move |span| {
+            Some((part(span.name_start, span.name_end)?, part(span.value_start, span.value_end)?))
+        })
+    }
 }
 
 /// Where a field is in the bytes of its head.
