@@ -131,7 +131,8 @@ impl Delivery<'_> {
             let bytes_max = buffer.spare().saturating_sub(TAIL_ROOM_BYTES);
             let patience = &self.watch.upstream_patience;
             let (clock, pool) = (&self.local.clock, &self.local.buffers);
-            let fresh = || self.fresh_buffer();
+            let local = self.local;
+            let fresh = || fresh_buffer(local);
             self.server.read_patiently(buffer, bytes_max, patience, clock, pool, fresh).await
         } else {
             if buffer.spare() <= TAIL_ROOM_BYTES {
@@ -152,12 +153,6 @@ impl Delivery<'_> {
                 None => ProxyError::ServerClosed,
             }),
         }
-    }
-
-    fn fresh_buffer(&self) -> Buf {
-        let mut buffer = self.local.buffers.take_large();
-        buffer.reset_with_room(HEAD_ROOM_BYTES);
-        buffer
     }
 
     /// 1xx: passed on to clients that know it, without the pins (those come with the final head).
@@ -382,6 +377,12 @@ impl Delivery<'_> {
             Err(_) => Err(Some(true)),
         }
     }
+}
+
+fn fresh_buffer(local: &Local) -> Buf {
+    let mut buffer = local.buffers.take_large();
+    buffer.reset_with_room(HEAD_ROOM_BYTES);
+    buffer
 }
 
 fn malformed() -> Delivered {

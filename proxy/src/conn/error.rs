@@ -19,8 +19,10 @@ pub enum ProxyError {
     RequestLineTooLong,
     /// The head is too large.
     RequestHeadTooLarge,
-    /// A transfer coding that is not spoken here, or CONNECT.
+    /// A transfer coding that is not spoken here.
     RequestNotImplemented,
+    /// CONNECT: this is no forward proxy.
+    ConnectMethod,
     /// An expectation that cannot be met.
     RequestExpectation,
     /// The client is too slow.
@@ -46,17 +48,18 @@ pub enum ProxyError {
 }
 
 impl ProxyError {
-    /// What the client gets; `None`: nothing, the connection is closed.
+    /// What the client gets.
     #[must_use]
-    pub fn response(self) -> Option<OwnResponse> {
+    pub fn response(self) -> OwnResponse {
         let bare = |status| OwnResponse { status, body: reason(status), kind: BodyKind::Bare };
         let plain = |status, body| OwnResponse { status, body, kind: BodyKind::Plain };
-        Some(match self {
+        match self {
             Self::RequestMalformed => plain(400, "400 Bad Request"),
             Self::RequestVersion => plain(505, "505 HTTP Version Not Supported"),
             Self::RequestLineTooLong => plain(414, "414 Request URI Too Long"),
             Self::RequestHeadTooLarge => plain(431, "431 Request Header Fields Too Large"),
             Self::RequestNotImplemented => plain(501, "501 Not Implemented"),
+            Self::ConnectMethod => OwnResponse { body: "", ..bare(501) },
             Self::RequestExpectation => OwnResponse { body: "", ..bare(417) },
             Self::RequestTimeout => plain(408, "408 Request Timeout"),
             Self::NoRouter => OwnResponse {
@@ -75,7 +78,7 @@ impl ProxyError {
             | Self::ServerMalformed => bare(502),
             Self::ServerConnectTimeout | Self::ServerTimeout => bare(504),
             Self::ClientGone => OwnResponse { body: "Client Closed Request", ..bare(499) },
-        })
+        }
     }
 
     /// The client's connection cannot be used any more: what it sent is not understood, or was
@@ -89,6 +92,7 @@ impl ProxyError {
                 | Self::RequestLineTooLong
                 | Self::RequestHeadTooLarge
                 | Self::RequestNotImplemented
+                | Self::ConnectMethod
                 | Self::RequestExpectation
                 | Self::RequestTimeout
                 | Self::ClientGone

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
+use sundew_config::model::ServiceIndex;
+
 use crate::cluster::{Pick, Tables, Trail};
 use crate::http1::chunked::ChunkDecoder;
 use crate::http1::fields::FieldName;
-use crate::http1::framing::{Framing, RequestControl, split_port};
+use crate::http1::framing::{Framing, RequestControl};
 use crate::http1::head::{RequestHead, ResponseHead, Span};
 use crate::http1::target::{Target, TargetForm};
 use crate::io::Buf;
@@ -26,6 +28,8 @@ pub struct Exchange {
     pub tables: Option<Rc<Tables>>,
     /// Position of the router in the model; `None` for none and for the built-in one.
     pub router: Option<u32>,
+    /// The service that the router names.
+    pub service: Option<ServiceIndex>,
     /// The server that took it last.
     pub pick: Option<Pick>,
     /// Where that server was reached.
@@ -184,12 +188,6 @@ impl Request {
                 .values(bytes, FieldName::Upgrade)
                 .any(|value| value.eq_ignore_ascii_case(b"websocket"))
     }
-
-    /// The port that the client asked for, `None` when it named none.
-    #[must_use]
-    pub fn host_port<'a>(&'a self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        split_port(self.host(bytes)).1
-    }
 }
 
 /// The server's part of an exchange.
@@ -220,6 +218,7 @@ impl Exchange {
         self.trail.clear();
         self.tables = None;
         self.router = None;
+        self.service = None;
         self.pick = None;
         self.server_address = None;
         self.retries = 0;
@@ -227,6 +226,7 @@ impl Exchange {
         self.is_internal = false;
         let request = &mut self.request;
         request.held = None;
+        request.head.bytes = 0;
         request.input_bytes = 0;
         request.body_bytes = 0;
         request.target = StoredTarget::default();

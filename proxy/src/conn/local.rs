@@ -91,6 +91,8 @@ impl Counters {
 /// An entry point, in the units that connections count in.
 #[derive(Debug)]
 pub struct EntryPointLimits {
+    /// Position in the static model.
+    pub index: usize,
     /// Its name.
     pub name: String,
     /// Whose `X-Forwarded-*` are believed.
@@ -130,7 +132,7 @@ pub fn limit_ms(limit: Option<Duration>) -> u64 {
 impl EntryPointLimits {
     /// From the checked configuration.
     #[must_use]
-    pub fn new(entry_point: &EntryPoint, limits: &Limits) -> Self {
+    pub fn new(index: usize, entry_point: &EntryPoint, limits: &Limits) -> Self {
         let head = match entry_point.head_bytes_max {
             // As Traefik: its size is the only limit then.
             Some(bytes_max) => {
@@ -144,6 +146,7 @@ impl EntryPointLimits {
         };
         let read_timeout_ms = limit_ms(entry_point.timeouts.read);
         Self {
+            index,
             name: entry_point.name.clone(),
             forwarded: entry_point.forwarded_headers.clone(),
             head,
@@ -170,7 +173,8 @@ impl EntryPointLimits {
     #[must_use]
     pub fn all(statics: &StaticModel) -> Vec<Rc<Self>> {
         let limits = &statics.settings.limits;
-        statics.entry_points.iter().map(|it| Rc::new(Self::new(it, limits))).collect()
+        let each = statics.entry_points.iter().enumerate();
+        each.map(|(index, it)| Rc::new(Self::new(index, it, limits))).collect()
     }
 }
 

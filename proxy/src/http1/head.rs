@@ -127,6 +127,8 @@ pub fn parse_request(
     head: &mut RequestHead,
 ) -> Result<Progress, HeadError> {
     head.fields.clear();
+    (head.method, head.target) = (Span::default(), Span::default());
+    (head.minor, head.bytes) = (1, 0);
     if bytes.first() == Some(&0x16) {
         return Err(HeadError::Tls);
     }

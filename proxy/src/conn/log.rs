@@ -1,0 +1,94 @@
+//! The exchange's line in the access log; nothing at all without one.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::Connection;
+use super::exchange::{Exchange, Times};
+use crate::http1::fields::FieldName;
+use crate::http1::framing::split_port;
+use crate::observe::access_log::{AccessRecord, FieldLines};
+use crate::observe::outcome::StickyOutcome;
+use sundew_config::model::Endpoint;
+
+impl Connection {
+    pub(super) fn begin_log(&self, exchange: &mut Exchange) {
+        if self.local.access_log.borrow().is_some() {
+            let (started, began) = (SystemTime::now(), Instant::now());
+            exchange.times = Some(Times { started, began, sent: None });
+        }
+    }
+
+    /// The request has gone to the server.
+    pub(super) fn note_sent(&self, exchange: &mut Exchange) {
+        if let Some(times) = &mut exchange.times {
+            times.sent = Some(Instant::now());
+        }
+    }
+
+    pub(super) fn write_log(&self, exchange: &Exchange) {
+        let Some(times) = exchange.times else { return };
+        if exchange.is_internal && !self.local.logs_internals {
+            return;
+        }
+        let mut log = self.local.access_log.borrow_mut();
+        let Some(log) = log.as_mut() else { return };
+        let request = &exchange.request;
+        let response = &exchange.response;
+        let bytes = match &exchange.logged_head {
+            Some(head) => head.as_slice(),
+            None => request.bytes(&self.input),
+        };
+        let model = exchange.tables.as_ref().map(|tables| &tables.model);
+        let router = if exchange.is_internal {
+            Some("ping@internal")
+        } else {
+            let index = exchange.router.and_then(|it| usize::try_from(it).ok());
+            index.and_then(|index| Some(model?.routers.get(index)?.name.as_str()))
+        };
+        let service = exchange.pick.map(|pick| pick.service).or(exchange.service);
+        let server = exchange.pick.and_then(|pick| {
+            let tables = exchange.tables.as_ref()?;
+            tables.balancer(pick.service)?.servers.get(pick.server.as_usize())
+        });
+        let address = server.map(|server| {
+            let Endpoint::Tcp { host, port } = &server.endpoint;
+            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        });
+        let is_tunnel = response.is_tunnel;
+        let forwarded_for = request.head.fields.first(bytes, FieldName::XForwardedFor);
+        log.record(&AccessRecord {
+            started: times.started,
+            duration: times.began.elapsed(),
+            origin_duration: times.sent.map(|sent| sent.elapsed()),
+            client: self.peer,
+            client_host: forwarded_for.filter(|value| self.is_trusted && !value.is_empty()),
+            entry_point: &self.entry.name,
+            method: request.head.method.of(bytes),
+            target: request.path_and_query(bytes),
+            protocol: if request.head.minor == 1 { "HTTP/1.1" } else { "HTTP/1.0" },
+            host: request.host(bytes),
+            scheme: "http",
+            request_bytes: request.body_bytes,
+            status: if is_tunnel { 0 } else { response.status },
+            response_bytes: if is_tunnel { 0 } else { response.body_bytes },
+            origin_status: response.origin_status,
+            origin_bytes: if response.origin_status.is_some() { response.body_bytes } else { 0 },
+            router,
+            service: service.and_then(|it| Some(model?.service(it)?.name.as_str())),
+            server_url: server.map(|server| server.url.as_str()),
+            server_address: address.as_deref(),
+            request_count: self.local.counters.requests.get(),
+            retries: exchange.retries,
+            sticky: exchange.pick.map_or(StickyOutcome::None, |pick| pick.outcome),
+            request_fields: FieldLines { bytes, spans: request.head.fields.spans() },
+            origin_fields: FieldLines {
+                bytes: &response.head_copy,
+                spans: if response.head_copy.is_empty() {
+                    &[]
+                } else {
+                    response.head.fields.spans()
+                },
+            },
+        });
+    }
+}

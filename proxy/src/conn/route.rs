@@ -1,0 +1,93 @@
+//! From a parsed head to a decision: judged, normalised, routed, picked. Nothing waits here.
+
+use std::rc::Rc;
+
+use super::Connection;
+use super::error::ProxyError;
+use super::exchange::{Exchange, StoredTarget};
+use crate::cluster::{Pick, PickError};
+use crate::http1::framing::{is_host, request_control};
+use crate::http1::respond::{BodyKind, OwnResponse, reason};
+use crate::http1::target::{self, TargetForm};
+use crate::observe::access_log::FieldLines;
+use crate::route::RequestView;
+use sundew_config::model::RouterTarget;
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Plan {
+    /// A server takes it.
+    Forward(Pick),
+    /// sundew answers it.
+    Own(OwnResponse),
+}
+
+impl Connection {
+    pub(super) fn route(&self, exchange: &mut Exchange) -> Result<Plan, ProxyError> {
+        let bytes = self.input.filled();
+        let request = &mut exchange.request;
+        request.control = request_control(bytes, &request.head)?;
+        let method = request.head.method.of(bytes);
+        if method == b"CONNECT" {
+            return Err(ProxyError::ConnectMethod);
+        }
+        let raw = request.head.target.of(bytes);
+        let target = target::parse(method, raw, self.entry.target, &mut request.target_text)
+            .map_err(|_malformed| ProxyError::RequestMalformed)?;
+        if target.authority.is_some_and(|authority| !is_host(authority)) {
+            return Err(ProxyError::RequestMalformed);
+        }
+        if target.form == TargetForm::Asterisk {
+            // As Go's server, in front of every router.
+            return Ok(Plan::Own(OwnResponse { status: 200, body: "", kind: BodyKind::Bare }));
+        }
+        request.target = StoredTarget::new(bytes, &target);
+        self.find_service(exchange)
+    }
+
+    fn find_service(&self, exchange: &mut Exchange) -> Result<Plan, ProxyError> {
+        let bytes = self.input.filled();
+        let tables = Rc::clone(&self.local.tables.borrow());
+        let request = &mut exchange.request;
+        let mut scratch = std::mem::take(&mut request.scratch);
+        let path = request.path_and_query(bytes).get(..request.target.path_bytes);
+        let view = RequestView {
+            method: request.head.method.of(bytes),
+            host: request.host(bytes),
+            path: target::routing_path(path.unwrap_or(&[]), &mut scratch),
+            fields: FieldLines { bytes, spans: request.head.fields.spans() },
+        };
+        let found = tables
+            .routes(self.entry.index)
+            .and_then(|routes| routes.find(&view));
+        request.scratch = scratch;
+        let Some(found) = found else { return Err(ProxyError::NoRouter) };
+        exchange.router = found.router;
+        let plan = match found.target {
+            RouterTarget::Ping => {
+                exchange.is_internal = true;
+                Ok(Plan::Own(self.pong()))
+            }
+            RouterTarget::LeftOut => Err(ProxyError::NoRouter),
+            RouterTarget::Service(service) => {
+                exchange.service = Some(service);
+                let fields = &exchange.request.head.fields;
+                match tables.pick(service, bytes, fields, &mut exchange.trail) {
+                    Ok(pick) => Ok(Plan::Forward(pick)),
+                    Err(PickError::NoServer | PickError::Exhausted) => Err(ProxyError::NoServer),
+                }
+            }
+        };
+        exchange.tables = Some(tables);
+        plan
+    }
+
+    fn pong(&self) -> OwnResponse {
+        if self.local.is_terminating.get() {
+            let status = self.local.ping_terminating_status;
+            OwnResponse { status, body: reason(status), kind: BodyKind::Bare }
+        } else {
+            OwnResponse { status: 200, body: "OK", kind: BodyKind::Bare }
+        }
+    }
+}
