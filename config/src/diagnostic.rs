@@ -15,7 +15,7 @@ pub enum Severity {
 }
 
 /// Where in a file; line and column start at 1, 0 means "the whole file".
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     /// As it was given on the command line or in the static file.
     pub file: PathBuf,

@@ -1,13 +1,18 @@
 //! What an operator writes, checked into an immutable [`model`].
 //!
-//! The way of a file: text → [`provider`] → value → normalised by the schema → [`raw`] structs →
-//! [`check`] → [`model`]. Every problem is collected as a [`Diagnostic`] with its place before
-//! anything is refused; what comes out is valid by construction. No runtime, no sockets.
+//! The way of a file: text → `source` (values, and the place of each) → `raw` structs, read with
+//! Traefik's tolerance (keys in any case, quoted numbers, comma lists) → `check` → [`model`].
+//! Every problem is collected as a [`Diagnostic`] with its place before anything is refused; what
+//! comes out is valid by construction. No runtime, no sockets.
 #![forbid(unsafe_code)]
 
+mod check;
 pub mod diagnostic;
 pub mod load;
 pub mod model;
+mod provider;
+mod raw;
 pub mod rule;
+mod source;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};

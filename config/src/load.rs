@@ -1,1 +1,336 @@
 //! The doors of this crate: load, reload, check, and a model from flags.
+//!
+//! Owns what survives between two loads: the static part that runs, and the last good content of
+//! each file. Never changes anything when a load fails. Called by the control thread and the
+//! command line.
+
+mod flags;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_yaml::Value;
+
+pub use flags::{FlagOptions, from_flags};
+
+use crate::check::{self, DynamicFile, EntryPoints, Statics};
+use crate::model::{FileSource, Model, StaticModel, Transport};
+use crate::provider::file::{self, Parsed};
+use crate::raw::{self, Role};
+use crate::source::{At, Reports};
+use crate::{Diagnostic, Diagnostics, Place, Severity};
+
+/// How strict a load is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// What is not supported becomes a warning, and a dynamic object that is wrong by itself is
+    /// left out.
+    pub lenient: bool,
+}
+
+/// What a start runs with.
+#[derive(Debug)]
+pub struct Initial {
+    /// The static part.
+    pub statics: StaticModel,
+    /// The dynamic part.
+    pub model: Model,
+    /// Warnings and notes.
+    pub diagnostics: Diagnostics,
+}
+
+/// What a reload replaces.
+#[derive(Debug)]
+pub struct Reload {
+    /// The new dynamic part.
+    pub model: Model,
+    /// Warnings; errors too, of files of a directory that keep their last good content.
+    pub diagnostics: Diagnostics,
+    /// Dotted static keys that changed since the start.
+    pub restart_needed: Vec<String>,
+}
+
+/// Remembers the static file, and the last good content of each dynamic one.
+#[derive(Debug)]
+pub struct Loader {
+    static_file: PathBuf,
+    options: Options,
+    statics: Statics,
+    /// The static part as written at the start.
+    static_value: Value,
+    /// Last good content by file.
+    good: BTreeMap<PathBuf, Arc<Parsed>>,
+}
+
+impl Loader {
+    /// Loads the static file and everything that it refers to.
+    ///
+    /// # Errors
+    /// Every problem of all files, when one of them is an error.
+    pub fn open(static_file: &Path, options: Options) -> Result<(Self, Initial), Diagnostics> {
+        let root =
+            file::parse(static_file, Role::Static, options.lenient).map_err(|it| vec![it])?;
+        let whole = Whole::load(root, options);
+        let (model, diagnostics) = whole.model(options, false);
+        if has_error(&diagnostics) {
+            return Err(diagnostics);
+        }
+        let Whole { root, statics, files, .. } = whole;
+        let initial = Initial { statics: statics.model.clone(), model, diagnostics };
+        let good = files.into_iter().map(|it| (it.source.file.clone(), it)).collect();
+        let static_value = root.source.value.clone();
+        let static_file = static_file.to_owned();
+        Ok((Self { static_file, options, statics, static_value, good }, initial))
+    }
+
+    /// Reads everything again. In directory mode a bad file keeps its own last good content.
+    ///
+    /// # Errors
+    /// Every problem; nothing changes then.
+    pub fn reload(&mut self) -> Result<Reload, Diagnostics> {
+        let lenient = self.options.lenient;
+        let root = file::parse(&self.static_file, Role::Static, lenient).map_err(|it| vec![it])?;
+        let reports = Reports::new(lenient);
+        root.diagnostics.iter().cloned().for_each(|it| reports.push(it));
+        let fresh = check::statics(&root.root, &At::root(&root.source, &reports));
+        let diagnostics = reports.into_diagnostics();
+        if has_error(&diagnostics) {
+            return Err(diagnostics);
+        }
+        let restart_needed = if fresh.model == self.statics.model {
+            Vec::new()
+        } else {
+            changed_keys(&self.static_value, &root.source.value)
+        };
+        let (files, broken) = dynamic_files(&root, &self.statics.model, lenient);
+        let (files, model, mut diagnostics) = self.settle(&root, files, broken)?;
+        diagnostics.retain(|it| it.severity != Severity::Note);
+        self.good = files.into_iter().map(|it| (it.source.file.clone(), it)).collect();
+        Ok(Reload { model, diagnostics, restart_needed })
+    }
+
+    /// Replaces bad files of a directory by their last good content until everything fits.
+    fn settle(
+        &self,
+        root: &Parsed,
+        mut files: Vec<Arc<Parsed>>,
+        broken: Diagnostics,
+    ) -> Result<(Vec<Arc<Parsed>>, Model, Diagnostics), Diagnostics> {
+        let is_directory = self.statics.model.file_provider.as_ref();
+        let is_directory =
+            is_directory.is_some_and(|it| matches!(it.source, FileSource::Directory(_)));
+        let mut kept: Diagnostics = Vec::new();
+        let mut replaced: HashSet<PathBuf> = HashSet::new();
+        let mut errors = broken;
+        loop {
+            if errors.is_empty() {
+                let (model, mut found) =
+                    check_dynamic(root, &files, &self.statics, self.options, false);
+                errors = found.extract_if(.., |it| it.severity == Severity::Error).collect();
+                if errors.is_empty() {
+                    found.extend(kept);
+                    return Ok((files, model, found));
+                }
+            }
+            let bad: BTreeSet<PathBuf> = errors.iter().map(|it| it.place.file.clone()).collect();
+            let is_final = |it: &PathBuf| replaced.contains(it) || it == &root.source.file;
+            let walk_failed = |it: &PathBuf| it.is_dir();
+            if !is_directory || bad.iter().any(|it| is_final(it) || walk_failed(it)) {
+                errors.extend(kept);
+                return Err(errors);
+            }
+            kept.append(&mut errors);
+            for path in bad {
+                let last = self.good.get(&path);
+                files.retain(|it| it.source.file != path);
+                kept.push(kept_line(&path, last.is_some()));
+                files.extend(last.cloned());
+                replaced.insert(path);
+            }
+            files.sort_by(|a, b| a.source.file.cmp(&b.source.file));
+        }
+    }
+
+    /// Directories whose changes mean a reload: parents rather than files, since editors and
+    /// volume mounts rename; every directory of a tree in directory mode.
+    #[must_use]
+    pub fn watched_directories(&self) -> Vec<PathBuf> {
+        let mut directories = BTreeSet::new();
+        let mut add_parent = |file: &Path| {
+            let parent = file.parent().filter(|it| !it.as_os_str().is_empty());
+            directories.insert(parent.unwrap_or(Path::new(".")).to_owned());
+            // Behind a link, the file itself changes somewhere else.
+            let target = file.canonicalize().ok();
+            directories.extend(
+                target.filter(|_| file.is_symlink()).and_then(|it| it.parent().map(Path::to_owned)),
+            );
+        };
+        add_parent(&self.static_file);
+        match self.statics.model.file_provider.as_ref().map(|it| &it.source) {
+            Some(FileSource::File(file)) => add_parent(file),
+            Some(FileSource::Directory(directory)) => {
+                directories.insert(directory.clone());
+                directories.extend(file::walk(directory).unwrap_or_default().directories);
+            }
+            None => {}
+        }
+        directories.into_iter().collect()
+    }
+}
+
+fn has_error(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|it| it.severity == Severity::Error)
+}
+
+fn kept_line(file: &Path, has_last: bool) -> Diagnostic {
+    let message = if has_last { "its last good content stays" } else { "left out" };
+    Diagnostic {
+        severity: Severity::Warning,
+        place: Place { file: file.to_owned(), line: 0, column: 0 },
+        path: String::new(),
+        message: message.to_owned(),
+        help: String::new(),
+    }
+}
+
+/// A static file and everything that it refers to.
+struct Whole {
+    root: Parsed,
+    statics: Statics,
+    files: Vec<Arc<Parsed>>,
+    /// Problems of the static part, and of files that could not be read.
+    found: Diagnostics,
+}
+
+impl Whole {
+    fn load(root: Parsed, options: Options) -> Self {
+        let reports = Reports::new(options.lenient);
+        root.diagnostics.iter().cloned().for_each(|it| reports.push(it));
+        let statics = check::statics(&root.root, &At::root(&root.source, &reports));
+        let (files, broken) = dynamic_files(&root, &statics.model, options.lenient);
+        broken.into_iter().for_each(|it| reports.push(it));
+        let found = reports.into_diagnostics();
+        Self { root, statics, files, found }
+    }
+
+    fn model(&self, options: Options, is_check: bool) -> (Model, Diagnostics) {
+        let reports = Reports::new(options.lenient);
+        self.found.iter().cloned().for_each(|it| reports.push(it));
+        let (model, found) =
+            check_dynamic(&self.root, &self.files, &self.statics, options, is_check);
+        found.into_iter().for_each(|it| reports.push(it));
+        (model, reports.into_diagnostics())
+    }
+}
+
+/// The files of the file provider, and one problem for each that could not be read. The static
+/// file itself is left out: its dynamic part counts once.
+fn dynamic_files(
+    root: &Parsed,
+    statics: &StaticModel,
+    lenient: bool,
+) -> (Vec<Arc<Parsed>>, Diagnostics) {
+    let paths = match statics.file_provider.as_ref().map(|it| &it.source) {
+        None => Vec::new(),
+        Some(FileSource::File(file)) => vec![file.clone()],
+        Some(FileSource::Directory(directory)) => match file::walk(directory) {
+            Ok(tree) => tree.files,
+            Err(failed) => return (Vec::new(), vec![failed]),
+        },
+    };
+    let own = root.source.file.canonicalize().ok();
+    let is_own = |path: &Path| own.is_some() && path.canonicalize().ok() == own;
+    let (mut files, mut broken) = (Vec::new(), Vec::new());
+    for path in paths.iter().filter(|it| !is_own(it)) {
+        match file::parse(path, Role::Dynamic, lenient) {
+            Ok(parsed) => files.push(Arc::new(parsed)),
+            Err(problem) => broken.push(problem),
+        }
+    }
+    (files, broken)
+}
+
+/// The model of all dynamic parts, and every problem of reading and checking them.
+fn check_dynamic(
+    root: &Parsed,
+    files: &[Arc<Parsed>],
+    statics: &Statics,
+    options: Options,
+    is_check: bool,
+) -> (Model, Diagnostics) {
+    let reports = Reports::new(options.lenient);
+    for problem in files.iter().flat_map(|it| &it.diagnostics) {
+        reports.push(problem.clone());
+    }
+    let parts: Vec<DynamicFile<'_>> = std::iter::once(root)
+        .chain(files.iter().map(AsRef::as_ref))
+        .map(|it| DynamicFile { source: &it.source, http: &it.root.http })
+        .collect();
+    let known = EntryPoints::Known { statics: &statics.model, defaults: &statics.defaults };
+    let transport: Transport = statics.model.transport.clone();
+    let model = check::dynamic(&parts, transport, known, is_check, &reports);
+    (model, reports.into_diagnostics())
+}
+
+/// Dotted keys of the static part whose values differ.
+fn changed_keys(old: &Value, new: &Value) -> Vec<String> {
+    let mut changed = BTreeSet::new();
+    let is_static = |key: &str| raw::is_static_key(key);
+    let (Value::Mapping(old), Value::Mapping(new)) = (old, new) else {
+        return vec!["the whole file".to_owned()];
+    };
+    for key in old.keys().chain(new.keys()).filter_map(Value::as_str).filter(|it| is_static(it)) {
+        let null = Value::Null;
+        let (old, new) = (old.get(key).unwrap_or(&null), new.get(key).unwrap_or(&null));
+        add_changes(key, old, new, &mut changed);
+    }
+    changed.into_iter().collect()
+}
+
+fn add_changes(path: &str, old: &Value, new: &Value, changed: &mut BTreeSet<String>) {
+    let (Value::Mapping(old_map), Value::Mapping(new_map)) = (old, new) else {
+        if old != new {
+            changed.insert(path.to_owned());
+        }
+        return;
+    };
+    for key in old_map.keys().chain(new_map.keys()).filter_map(Value::as_str) {
+        let null = Value::Null;
+        let (old, new) = (old_map.get(key).unwrap_or(&null), new_map.get(key).unwrap_or(&null));
+        add_changes(&format!("{path}.{key}"), old, new, changed);
+    }
+}
+
+/// What `sundew check` says.
+#[derive(Debug)]
+pub struct CheckReport {
+    /// Every problem.
+    pub diagnostics: Diagnostics,
+    /// Routers that would run.
+    pub routers: usize,
+    /// Services that would run.
+    pub services: usize,
+}
+
+/// Checks a static file with all that it refers to, a dynamic file alone, or both in one.
+#[must_use]
+pub fn check(file: &Path, options: Options) -> CheckReport {
+    let root = match file::parse(file, Role::Static, options.lenient) {
+        Ok(root) => root,
+        Err(problem) => return CheckReport { diagnostics: vec![problem], routers: 0, services: 0 },
+    };
+    let (model, diagnostics) = if root.source.root_keys().any(raw::is_static_key) {
+        Whole::load(root, options).model(options, true)
+    } else {
+        let reports = Reports::new(options.lenient);
+        root.diagnostics.iter().cloned().for_each(|it| reports.push(it));
+        let part = DynamicFile { source: &root.source, http: &root.root.http };
+        let transport = check::default_transport();
+        let model = check::dynamic(&[part], transport, EntryPoints::Any, true, &reports);
+        (model, reports.into_diagnostics())
+    };
+    CheckReport { diagnostics, routers: model.routers.len(), services: model.services.len() }
+}

@@ -3,6 +3,13 @@
 //! Syntax as Traefik v3: functions with backquoted or double-quoted arguments, `&&`, `||`, `!`,
 //! parentheses. What a matcher means for a request is the proxy's `route` module.
 
+mod lexer;
+mod parser;
+#[cfg(test)]
+mod tests;
+
+pub use parser::{RuleError, parse};
+
 /// A checked rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rule {

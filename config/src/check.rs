@@ -1,0 +1,24 @@
+//! Raw structs → model. Collects every problem before it returns, and leaves out a dynamic object
+//! that is wrong by itself. Reads no files. Called by `load`.
+
+mod access_log;
+mod cookie;
+mod dynamic;
+mod entry_point;
+mod health_check;
+mod scalar;
+mod server;
+mod service;
+mod settings;
+mod statics;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use cookie::{is_sanitised, sanitised};
+pub(crate) use dynamic::{DynamicFile, EntryPoints, dynamic};
+pub(crate) use entry_point::{default_entry_point, listen_address};
+pub(crate) use server::server;
+pub(crate) use statics::{Statics, statics};
+pub(crate) use transport::default_transport;

@@ -1,0 +1,128 @@
+//! One server of a load balancer: its URL taken apart.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::model::{Endpoint, Server};
+use crate::source::At;
+
+/// Why a URL cannot be used, and what to write instead.
+type UrlError = (String, &'static str);
+
+const URL_HELP: &str = "write http://host:port";
+
+/// A server at `url`; `None` after a report.
+pub(crate) fn server(url: &str, weight: u32, preserve_path: bool, at: &At<'_>) -> Option<Server> {
+    match parse(url) {
+        Ok(Parsed::Http { authority, endpoint, path, query }) => Some(Server {
+            url: url.to_owned(),
+            weight,
+            preserve_path,
+            endpoint,
+            authority: authority.to_owned(),
+            path: path.to_owned(),
+            query: query.map(str::to_owned),
+        }),
+        Ok(Parsed::Unsupported(scheme)) => {
+            at.unsupported_what(&format!("`{scheme}://` servers"), "");
+            None
+        }
+        Err((message, help)) => {
+            at.wrong(message, help);
+            None
+        }
+    }
+}
+
+enum Parsed<'u> {
+    Http { authority: &'u str, endpoint: Endpoint, path: &'u str, query: Option<&'u str> },
+    Unsupported(String),
+}
+
+fn parse(url: &str) -> Result<Parsed<'_>, UrlError> {
+    if url.is_empty() {
+        return Err(("no URL".to_owned(), URL_HELP));
+    }
+    if !url.bytes().all(|it| it.is_ascii_graphic()) {
+        let message = format!("`{}` holds blanks or characters beyond ASCII", url.escape_debug());
+        return Err((message, "percent-encode them (a host name: its xn-- form)"));
+    }
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Err((format!("`{url}` has no scheme"), URL_HELP));
+    };
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" => {}
+        known @ ("https" | "h2c") => return Ok(Parsed::Unsupported(known.to_owned())),
+        _ => return Err((format!("`{url}` has the unknown scheme `{scheme}`"), URL_HELP)),
+    }
+    let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if authority.contains('@') {
+        return Err((format!("`{url}` holds a user name"), "remove everything up to the `@`"));
+    }
+    let endpoint = endpoint(authority).map_err(|what| (format!("`{url}` has {what}"), URL_HELP))?;
+    let rest = rest.split('#').next().unwrap_or_default();
+    let (path, query) = match rest.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (rest, None),
+    };
+    if !has_whole_escapes(path) {
+        let message = format!("`{url}` has a `%` without two hexadecimal digits");
+        return Err((message, "write %25 for a percent sign"));
+    }
+    Ok(Parsed::Http { authority, endpoint, path, query })
+}
+
+fn endpoint(authority: &str) -> Result<Endpoint, String> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(inner) => {
+            let (host, after) = inner.split_once(']').ok_or("a `[` without its `]`")?;
+            if host.parse::<Ipv6Addr>().is_err() {
+                return Err(format!("`{host}` as its IPv6 address"));
+            }
+            match after.strip_prefix(':') {
+                Some(port) => (host, Some(port)),
+                None if after.is_empty() => (host, None),
+                None => return Err(format!("`{after}` behind its address")),
+            }
+        }
+        None => {
+            let (host, port) = match authority.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (authority, None),
+            };
+            check_host(host)?;
+            (host, port)
+        }
+    };
+    let port = match port {
+        None => 80,
+        Some(text) => {
+            let digits = text.bytes().all(|it| it.is_ascii_digit());
+            let port = text.parse::<u16>().ok().filter(|it| digits && *it > 0);
+            port.ok_or_else(|| format!("the bad port `{text}`"))?
+        }
+    };
+    Ok(Endpoint::Tcp { host: host.to_owned(), port })
+}
+
+fn check_host(host: &str) -> Result<(), String> {
+    if host.is_empty() {
+        return Err("no host".to_owned());
+    }
+    let is_name = |it: char| it.is_ascii_alphanumeric() || "-._".contains(it);
+    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let looks_numeric = !last.is_empty() && last.bytes().all(|it| it.is_ascii_digit());
+    let is_bad_address = looks_numeric && host.parse::<Ipv4Addr>().is_err();
+    if !host.chars().all(is_name) || is_bad_address || host.split('.').next() == Some("") {
+        return Err(format!("the bad host `{host}`"));
+    }
+    Ok(())
+}
+
+/// Go's `url.Parse` refuses the rest.
+pub(super) fn has_whole_escapes(path: &str) -> bool {
+    path.split('%').skip(1).all(|after| {
+        let mut bytes = after.bytes();
+        let mut is_hex = || bytes.next().is_some_and(|it| it.is_ascii_hexdigit());
+        is_hex() && is_hex()
+    })
+}

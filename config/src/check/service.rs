@@ -1,0 +1,288 @@
+//! Services: load balancers and weighted ones, children before parents.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::cookie::sticky;
+use super::dynamic::{Found, Reference, qualified, reference};
+use super::health_check::health_check;
+use super::server::server;
+use crate::model::{
+    LoadBalancer, Server, Service, ServiceIndex, ServiceKind, TransportIndex, Weighted,
+    WeightedChild,
+};
+use crate::raw::{self, did_you_mean};
+use crate::source::At;
+
+/// Weighted services inside each other.
+const NESTING_MAX: usize = 32;
+/// Server indexes are 16 bits wide, in the pin as in the tables.
+const SERVERS_MAX: usize = 65_535;
+
+/// The services of a load, and how far their checking is.
+pub(super) struct Services<'a> {
+    pub(super) found: BTreeMap<&'a str, Found<'a, raw::Service>>,
+    pub(super) transports: HashMap<String, TransportIndex>,
+    /// Checked ones; `None`: left out.
+    done: HashMap<&'a str, Option<ServiceIndex>>,
+    /// Being checked, outermost first.
+    open: Vec<&'a str>,
+    pub(super) checked: Vec<Service>,
+    /// Names that something refers to.
+    pub(super) used: HashSet<&'a str>,
+}
+
+impl<'a> Services<'a> {
+    pub(super) fn new(
+        found: BTreeMap<&'a str, Found<'a, raw::Service>>,
+        transports: HashMap<String, TransportIndex>,
+    ) -> Self {
+        let (done, open) = (HashMap::new(), Vec::new());
+        Self { found, transports, done, open, checked: Vec::new(), used: HashSet::new() }
+    }
+
+    pub(super) fn check_all(&mut self) {
+        let names: Vec<&'a str> = self.found.keys().copied().collect();
+        for name in names {
+            self.check(name);
+        }
+    }
+
+    /// The service that a key at `at` refers to by its own name, `Err` after a report and `None`
+    /// when it exists and was left out.
+    pub(super) fn find(&mut self, name: &str, at: &At<'_>) -> Result<Option<ServiceIndex>, ()> {
+        let Some(known) = self.found.get_key_value(name).map(|(known, _)| *known) else {
+            let help = did_you_mean(name, self.found.keys().copied());
+            at.wrong(format!("there is no service `{name}`"), help);
+            return Err(());
+        };
+        self.used.insert(known);
+        Ok(self.check(known))
+    }
+
+    fn check(&mut self, name: &'a str) -> Option<ServiceIndex> {
+        if let Some(done) = self.done.get(name) {
+            return *done;
+        }
+        let found = self.found.get(name)?;
+        let (raw, at) = (found.raw, found.at.clone());
+        self.open.push(name);
+        let kind = self.kind(name, raw, &at);
+        self.open.pop();
+        let position = u32::try_from(self.checked.len()).ok()?;
+        let index = kind.map(|kind| {
+            self.checked.push(Service { name: qualified(name), kind });
+            ServiceIndex(position)
+        });
+        self.done.insert(name, index);
+        index
+    }
+
+    fn kind(&mut self, name: &str, raw: &'a raw::Service, at: &At<'a>) -> Option<ServiceKind> {
+        let written = [
+            raw.load_balancer.is_some(),
+            raw.weighted.is_some(),
+            raw.highest_random_weight.is_some(),
+            raw.mirroring.is_some(),
+            raw.failover.is_some(),
+        ];
+        match written.iter().filter(|it| **it).count() {
+            0 => at.wrong("a service without a kind", "write `loadBalancer` or `weighted`"),
+            1 => {}
+            _ => {
+                at.wrong("a service of more than one kind", "keep one and move the others");
+                return None;
+            }
+        }
+        if raw.middlewares.is_some() {
+            return None;
+        }
+        match (&raw.load_balancer, &raw.weighted) {
+            (Some(balancer), _) => self
+                .load_balancer(name, balancer, &at.key("loadBalancer"))
+                .map(ServiceKind::LoadBalancer),
+            (_, Some(weighted)) => {
+                self.weighted(name, weighted, &at.key("weighted")).map(ServiceKind::Weighted)
+            }
+            _ => None,
+        }
+    }
+
+    fn load_balancer(
+        &self,
+        name: &str,
+        raw: &raw::LoadBalancer,
+        at: &At<'a>,
+    ) -> Option<LoadBalancer> {
+        let sticky = sticky(raw.sticky.as_ref(), &qualified(name), at);
+        let health_check =
+            raw.health_check.as_ref().map(|it| health_check(it, &at.key("healthCheck")));
+        let transport = self.transport(raw.servers_transport.as_deref(), at);
+        let servers = servers(raw, at);
+        let known = check_strategy(raw.strategy.as_deref(), at);
+        known.then_some(LoadBalancer {
+            servers: servers?,
+            sticky,
+            health_check,
+            pass_host_header: raw.pass_host_header.unwrap_or(true),
+            transport: transport?,
+        })
+    }
+
+    fn transport(&self, written: Option<&str>, at: &At<'_>) -> Option<TransportIndex> {
+        let written = written.unwrap_or_default();
+        if written.is_empty() {
+            return Some(TransportIndex(0));
+        }
+        let name = if written.contains('@') { written.to_owned() } else { qualified(written) };
+        let index = self.transports.get(&name).copied();
+        if index.is_none() {
+            let names = self.transports.keys().map(|it| it.trim_end_matches("@file"));
+            let help = did_you_mean(written, names);
+            at.key("serversTransport").wrong(format!("there is no transport `{written}`"), help);
+        }
+        index
+    }
+
+    fn weighted(&mut self, name: &str, raw: &raw::Weighted, at: &At<'a>) -> Option<Weighted> {
+        let children_at = at.key("services");
+        if self.open.len() > NESTING_MAX {
+            let message = format!("weighted services nested deeper than {NESTING_MAX}");
+            children_at.wrong(message, "flatten them");
+            return None;
+        }
+        let sticky = sticky(raw.sticky.as_ref(), &qualified(name), at);
+        let propagates = raw.health_check.is_some();
+        if raw.services.is_empty() {
+            at.warning("a service without children answers 503", "add one under `services`");
+        }
+        let mut children = Some(Vec::with_capacity(raw.services.len()));
+        for (index, child) in raw.services.iter().enumerate() {
+            let checked = self.child(child, propagates, &children_at.index(index));
+            children = children.zip(checked).map(|(mut list, child)| {
+                list.push(child);
+                list
+            });
+        }
+        let children: Vec<WeightedChild> = children?;
+        for child in &children {
+            if let Some(cookie) = &sticky
+                && let Some(inner) = self.uses_cookie(child.service, &cookie.name)
+            {
+                at.keys(&["sticky", "cookie"]).warning(
+                    format!(
+                        "the cookie `{}` is also that of `{inner}` below: each overwrites the other",
+                        cookie.name
+                    ),
+                    "give them different names",
+                );
+            }
+        }
+        Some(Weighted { children, sticky, propagate_health: propagates })
+    }
+
+    /// The service with a cookie of this name at or below `index`.
+    fn uses_cookie(&self, index: ServiceIndex, name: &str) -> Option<&str> {
+        let service = self.checked.get(index.as_usize())?;
+        let (sticky, children) = match &service.kind {
+            ServiceKind::LoadBalancer(it) => (&it.sticky, [].as_slice()),
+            ServiceKind::Weighted(it) => (&it.sticky, it.children.as_slice()),
+        };
+        if sticky.as_ref().is_some_and(|it| it.name == name) {
+            return Some(&service.name);
+        }
+        children.iter().find_map(|it| self.uses_cookie(it.service, name))
+    }
+
+    fn child(
+        &mut self,
+        raw: &raw::WeightedService,
+        propagates: bool,
+        at: &At<'a>,
+    ) -> Option<WeightedChild> {
+        let weight = weight(raw.weight, &at.key("weight"));
+        let name_at = at.key("name");
+        let Reference::File(name) = reference(&raw.name, &name_at)? else {
+            name_at.wrong(
+                format!("`{}` cannot stand in a weighted service", raw.name),
+                "name a service of the file",
+            );
+            return None;
+        };
+        if let Some(position) = self.open.iter().position(|it| *it == name) {
+            let chain = self.open.get(position..).unwrap_or_default().join(" → ");
+            name_at.wrong(format!("services refer to each other: {chain} → {name}"), "");
+            return None;
+        }
+        let service = self.find(name, &name_at).ok()??;
+        if propagates && !self.has_health(service) {
+            name_at.wrong(
+                format!("`healthCheck` is written above, but `{name}` has none"),
+                format!("give `{name}` a `healthCheck`, or remove the one above"),
+            );
+            return None;
+        }
+        Some(WeightedChild { name: raw.name.clone(), service, weight: weight? })
+    }
+
+    fn has_health(&self, index: ServiceIndex) -> bool {
+        match self.checked.get(index.as_usize()).map(|it| &it.kind) {
+            Some(ServiceKind::LoadBalancer(it)) => it.health_check.is_some(),
+            Some(ServiceKind::Weighted(it)) => it.propagate_health,
+            None => false,
+        }
+    }
+}
+
+/// Whether the service can be built.
+fn check_strategy(strategy: Option<&str>, at: &At<'_>) -> bool {
+    let at = at.key("strategy");
+    match strategy {
+        None | Some("" | "wrr") => true,
+        Some(known @ ("p2c" | "hrw" | "leasttime")) => {
+            at.unsupported_what(&format!("`{known}`"), "write `wrr`");
+            true
+        }
+        Some(unknown) => {
+            at.wrong(format!("unknown strategy `{unknown}`"), "write `wrr`");
+            false
+        }
+    }
+}
+
+fn weight(written: Option<i64>, at: &At<'_>) -> Option<u32> {
+    let weight = u32::try_from(written.unwrap_or(1)).ok();
+    if weight.is_none() {
+        at.wrong(
+            format!("{} is not a weight", written.unwrap_or_default()),
+            "write 0 (takes part in no rotation) or more",
+        );
+    }
+    weight
+}
+
+/// Every server, or `None` when one of them was refused: under Traefik too it takes the service
+/// with it.
+fn servers(raw: &raw::LoadBalancer, at: &At<'_>) -> Option<Vec<Server>> {
+    if raw.servers.is_empty() {
+        at.warning("a service without servers answers 503", "add one under `servers`");
+    }
+    let list = at.key("servers");
+    if raw.servers.len() > SERVERS_MAX {
+        list.wrong(format!("more than {SERVERS_MAX} servers"), "split the service");
+        return None;
+    }
+    let mut servers = Vec::with_capacity(raw.servers.len());
+    let mut seen = HashSet::new();
+    for (index, written) in raw.servers.iter().enumerate() {
+        let at = list.index(index);
+        let weight = weight(written.weight, &at.key("weight"));
+        let server =
+            server(&written.url, weight.unwrap_or(1), written.preserve_path, &at.key("url"));
+        if !seen.insert(written.url.as_str()) {
+            let message = format!("`{}` is written more than once", written.url);
+            at.key("url").warning(message, "write it once, with a higher weight");
+        }
+        servers.extend(server.filter(|_| weight.is_some()));
+    }
+    (servers.len() == raw.servers.len()).then_some(servers)
+}

@@ -1,0 +1,3 @@
+//! Who turns outside state into raw structs.
+
+pub(crate) mod file;

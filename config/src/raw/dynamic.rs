@@ -1,0 +1,170 @@
+//! Mirror of Traefik's dynamic configuration (routers, services, transports).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Accepted, Noted, Unsupported};
+
+/// `http`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Http {
+    pub(crate) routers: BTreeMap<String, Router>,
+    pub(crate) services: BTreeMap<String, Service>,
+    pub(crate) servers_transports: BTreeMap<String, ServersTransport>,
+    middlewares: Option<Unsupported>,
+    models: Option<Unsupported>,
+}
+
+/// `http.routers.<name>`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Router {
+    pub(crate) entry_points: Vec<String>,
+    pub(crate) rule: String,
+    pub(crate) rule_syntax: Option<String>,
+    pub(crate) priority: i64,
+    pub(crate) service: String,
+    pub(crate) middlewares: Option<Unsupported>,
+    pub(crate) tls: Option<Unsupported>,
+    pub(crate) parent_refs: Option<Unsupported>,
+    observability: Option<Noted>,
+}
+
+/// `http.services.<name>`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Service {
+    pub(crate) load_balancer: Option<LoadBalancer>,
+    pub(crate) weighted: Option<Weighted>,
+    pub(crate) highest_random_weight: Option<Unsupported>,
+    pub(crate) mirroring: Option<Unsupported>,
+    pub(crate) failover: Option<Unsupported>,
+    pub(crate) middlewares: Option<Unsupported>,
+}
+
+/// `loadBalancer`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct LoadBalancer {
+    pub(crate) servers: Vec<Server>,
+    pub(crate) strategy: Option<String>,
+    pub(crate) sticky: Option<Sticky>,
+    pub(crate) health_check: Option<HealthCheck>,
+    pub(crate) pass_host_header: Option<bool>,
+    pub(crate) servers_transport: Option<String>,
+    passive_health_check: Option<Unsupported>,
+    response_forwarding: Option<ResponseForwarding>,
+}
+
+/// `responseForwarding`: sundew never holds a response back, so there is nothing to flush.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ResponseForwarding {
+    flush_interval: Accepted,
+}
+
+/// `servers[]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Server {
+    pub(crate) url: String,
+    pub(crate) weight: Option<i64>,
+    pub(crate) preserve_path: bool,
+}
+
+/// `sticky`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Sticky {
+    pub(crate) cookie: Option<Cookie>,
+}
+
+/// `sticky.cookie`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Cookie {
+    pub(crate) name: String,
+    pub(crate) secure: bool,
+    pub(crate) http_only: bool,
+    pub(crate) same_site: String,
+    pub(crate) max_age: i64,
+    pub(crate) path: Option<String>,
+    pub(crate) domain: String,
+}
+
+/// `loadBalancer.healthCheck`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct HealthCheck {
+    pub(crate) scheme: String,
+    pub(crate) mode: String,
+    pub(crate) path: String,
+    pub(crate) method: String,
+    pub(crate) status: i64,
+    pub(crate) port: i64,
+    pub(crate) hostname: String,
+    pub(crate) interval: Option<String>,
+    pub(crate) unhealthy_interval: Option<String>,
+    pub(crate) timeout: Option<String>,
+    pub(crate) follow_redirects: Option<bool>,
+    pub(crate) headers: BTreeMap<String, String>,
+}
+
+/// `weighted`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Weighted {
+    pub(crate) services: Vec<WeightedService>,
+    pub(crate) sticky: Option<Sticky>,
+    pub(crate) health_check: Option<Propagation>,
+}
+
+/// `weighted.services[]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct WeightedService {
+    pub(crate) name: String,
+    pub(crate) weight: Option<i64>,
+}
+
+/// `weighted.healthCheck`: written or not is all that it says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Propagation {}
+
+/// `http.serversTransports.<name>` and the static `serversTransport`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ServersTransport {
+    pub(crate) max_idle_conns_per_host: Option<i64>,
+    pub(crate) forwarding_timeouts: Option<ForwardingTimeouts>,
+    // The rest matters to TLS and HTTP/2 towards a server, which no server has yet.
+    server_name: Option<Noted>,
+    insecure_skip_verify: Option<Noted>,
+    #[serde(rename = "rootCAs")]
+    root_cas: Option<Noted>,
+    certificates: Option<Noted>,
+    cipher_suites: Option<Noted>,
+    min_version: Option<Noted>,
+    max_version: Option<Noted>,
+    #[serde(rename = "disableHTTP2")]
+    disable_http2: Option<Noted>,
+    #[serde(rename = "peerCertURI")]
+    peer_cert_uri: Option<Noted>,
+    #[serde(rename = "peerCertSANs")]
+    peer_cert_sans: Option<Noted>,
+    spiffe: Option<Noted>,
+}
+
+/// `forwardingTimeouts`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ForwardingTimeouts {
+    pub(crate) dial_timeout: Option<String>,
+    pub(crate) response_header_timeout: Option<String>,
+    pub(crate) idle_conn_timeout: Option<String>,
+    read_idle_timeout: Option<Noted>,
+    ping_timeout: Option<Noted>,
+}

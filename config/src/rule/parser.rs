@@ -1,0 +1,281 @@
+//! Tokens → [`Rule`]: precedence `!`, `&&`, `||`; matcher names in Traefik's four casings.
+
+use std::fmt;
+
+use super::lexer::{Spanned, Token, tokens};
+use super::{Matcher, Rule};
+
+/// Parentheses and `!` that may stand inside each other.
+const DEPTH_MAX: usize = 64;
+
+/// Why a rule was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleError {
+    /// Where in the rule, in characters, from 1.
+    pub column: usize,
+    /// What is wrong there.
+    pub message: String,
+    /// What to write instead; may be empty.
+    pub help: String,
+    /// Traefik knows it and sundew does not yet.
+    pub is_unsupported: bool,
+}
+
+impl RuleError {
+    pub(super) fn new(column: usize, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { column, message: message.into(), help: help.into(), is_unsupported: false }
+    }
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at column {} of the rule", self.message, self.column)
+    }
+}
+
+/// Parses the rule of a router (Traefik's v3 syntax).
+///
+/// # Errors
+/// The first mistake, with its column.
+pub fn parse(rule: &str) -> Result<Rule, RuleError> {
+    let tokens = tokens(rule)?;
+    if tokens.is_empty() {
+        let help = "write a rule such as Host(`example.com`)";
+        return Err(RuleError::new(1, "the rule is empty", help));
+    }
+    let end = rule.chars().count() + 1;
+    let mut parser = Parser { tokens: tokens.into_iter().peekable(), end, depth: 0 };
+    let parsed = parser.any()?;
+    match parser.tokens.next() {
+        None => Ok(parsed),
+        Some(extra) if extra.token == Token::Close => {
+            Err(RuleError::new(extra.column, "a `)` without its `(`", ""))
+        }
+        Some(extra) => {
+            let help = "join matchers with `&&` or `||`";
+            Err(RuleError::new(extra.column, "something follows a complete rule", help))
+        }
+    }
+}
+
+struct Parser {
+    tokens: std::iter::Peekable<std::vec::IntoIter<Spanned>>,
+    /// Column behind the last character.
+    end: usize,
+    depth: usize,
+}
+
+impl Parser {
+    fn takes(&mut self, wanted: &Token) -> bool {
+        self.tokens.next_if(|it| it.token == *wanted).is_some()
+    }
+
+    fn column(&mut self) -> usize {
+        self.tokens.peek().map_or(self.end, |it| it.column)
+    }
+
+    fn any(&mut self) -> Result<Rule, RuleError> {
+        let first = self.all()?;
+        let mut parts = vec![first];
+        while self.takes(&Token::Or) {
+            parts.push(self.all()?);
+        }
+        Ok(one_or(parts, Rule::Any))
+    }
+
+    fn all(&mut self) -> Result<Rule, RuleError> {
+        let first = self.unary()?;
+        let mut parts = vec![first];
+        while self.takes(&Token::And) {
+            parts.push(self.unary()?);
+        }
+        Ok(one_or(parts, Rule::All))
+    }
+
+    fn unary(&mut self) -> Result<Rule, RuleError> {
+        let column = self.column();
+        if self.depth >= DEPTH_MAX {
+            let message = format!("nested deeper than {DEPTH_MAX} levels");
+            return Err(RuleError::new(column, message, ""));
+        }
+        self.depth += 1;
+        let rule = self.operand(column);
+        self.depth -= 1;
+        rule
+    }
+
+    fn operand(&mut self, column: usize) -> Result<Rule, RuleError> {
+        match self.tokens.next().map(|it| it.token) {
+            Some(Token::Not) => Ok(Rule::Not(Box::new(self.unary()?))),
+            Some(Token::Open) => {
+                let inner = self.any()?;
+                self.close(column)?;
+                Ok(inner)
+            }
+            Some(Token::Name(name)) => self.matcher(&name, column).map(Rule::Is),
+            None => Err(RuleError::new(column, "the rule ends where a matcher is expected", "")),
+            Some(_) => Err(RuleError::new(column, "a matcher is expected", "")),
+        }
+    }
+
+    fn close(&mut self, opened: usize) -> Result<(), RuleError> {
+        if self.takes(&Token::Close) {
+            return Ok(());
+        }
+        let column = self.column();
+        let message = format!("expected `)` for the `(` of column {opened}");
+        Err(RuleError::new(column, message, ""))
+    }
+
+    fn matcher(&mut self, name: &str, column: usize) -> Result<Matcher, RuleError> {
+        let kind = MatcherKind::find(name, column)?;
+        let opened = self.column();
+        if !self.takes(&Token::Open) {
+            let help = format!("write {name}(`…`)");
+            return Err(RuleError::new(opened, format!("`{name}` without arguments"), help));
+        }
+        let arguments = self.arguments(name, opened)?;
+        if kind.is_unsupported {
+            let message = format!("not supported by sundew yet: `{}`", kind.name);
+            return Err(RuleError { is_unsupported: true, ..RuleError::new(column, message, "") });
+        }
+        if arguments.len() != kind.arguments {
+            let message =
+                format!("`{name}` takes {}, found {}", count(kind.arguments), arguments.len());
+            let help = match kind.name {
+                "Header" => "write Header(`name`, `value`)",
+                _ => "join several matchers with `||`",
+            };
+            return Err(RuleError::new(column, message, help));
+        }
+        if let Some((_, at)) = arguments.iter().find(|(text, _)| text.is_empty()) {
+            return Err(RuleError::new(*at, format!("`{name}` has an empty argument"), ""));
+        }
+        let mut texts = arguments.into_iter();
+        let (first, at) = texts.next().unwrap_or_default();
+        let second = texts.next().map(|(text, _)| text).unwrap_or_default();
+        kind.build(&first, second).map_err(|(message, help)| RuleError::new(at, message, help))
+    }
+
+    /// The texts up to the closing parenthesis, each with its column.
+    fn arguments(&mut self, name: &str, opened: usize) -> Result<Vec<(String, usize)>, RuleError> {
+        let mut arguments = Vec::new();
+        if self.takes(&Token::Close) {
+            return Ok(arguments);
+        }
+        loop {
+            let column = self.column();
+            match self.tokens.next().map(|it| it.token) {
+                Some(Token::Text(text)) => arguments.push((text, column)),
+                Some(Token::Name(_)) => {
+                    let message = format!("an argument of `{name}` without quotes");
+                    return Err(RuleError::new(column, message, "put it in backquotes"));
+                }
+                _ => {
+                    let message = format!("`{name}` needs a text in quotes here");
+                    return Err(RuleError::new(column, message, ""));
+                }
+            }
+            if !self.takes(&Token::Comma) {
+                self.close(opened)?;
+                return Ok(arguments);
+            }
+        }
+    }
+}
+
+fn one_or(mut parts: Vec<Rule>, join: fn(Vec<Rule>) -> Rule) -> Rule {
+    match parts.pop() {
+        Some(only) if parts.is_empty() => only,
+        Some(last) => {
+            parts.push(last);
+            join(parts)
+        }
+        None => join(parts),
+    }
+}
+
+fn count(arguments: usize) -> &'static str {
+    if arguments == 1 { "one argument" } else { "two arguments" }
+}
+
+/// A matcher that Traefik knows.
+struct MatcherKind {
+    name: &'static str,
+    arguments: usize,
+    is_unsupported: bool,
+}
+
+const fn known(name: &'static str, arguments: usize) -> MatcherKind {
+    MatcherKind { name, arguments, is_unsupported: false }
+}
+
+const fn unsupported(name: &'static str) -> MatcherKind {
+    MatcherKind { name, arguments: 0, is_unsupported: true }
+}
+
+const MATCHERS: [MatcherKind; 11] = [
+    known("Host", 1),
+    known("Path", 1),
+    known("PathPrefix", 1),
+    known("Method", 1),
+    known("Header", 2),
+    unsupported("HostRegexp"),
+    unsupported("PathRegexp"),
+    unsupported("HeaderRegexp"),
+    unsupported("Query"),
+    unsupported("QueryRegexp"),
+    unsupported("ClientIP"),
+];
+
+impl MatcherKind {
+    fn find(name: &str, column: usize) -> Result<&'static Self, RuleError> {
+        MATCHERS.iter().find(|it| it.is_named(name)).ok_or_else(|| {
+            let close = |it: &&MatcherKind| {
+                strsim::damerau_levenshtein(&it.name.to_ascii_lowercase(), &name.to_lowercase()) < 3
+            };
+            let help = MATCHERS.iter().find(close).map_or_else(
+                || "matchers are Host, Path, PathPrefix, Method and Header".to_owned(),
+                |it| format!("did you mean `{}`?", it.name),
+            );
+            RuleError::new(column, format!("unknown matcher `{name}`"), help)
+        })
+    }
+
+    /// As it is, lower, UPPER and Title case: Traefik's four.
+    fn is_named(&self, name: &str) -> bool {
+        let lower = self.name.to_ascii_lowercase();
+        let title = || {
+            let (first, rest) = name.split_at_checked(1).unwrap_or_default();
+            Some(first) == self.name.get(..1) && Some(rest) == lower.get(1..)
+        };
+        name == self.name || name == lower || name == self.name.to_ascii_uppercase() || title()
+    }
+
+    fn build(&self, text: &str, second: String) -> Result<Matcher, (String, String)> {
+        match self.name {
+            "Host" => host(text),
+            "Path" => absolute(text, self.name).map(Matcher::Path),
+            "PathPrefix" => absolute(text, self.name).map(Matcher::PathPrefix),
+            "Method" => Ok(Matcher::Method(text.to_uppercase())),
+            _ => Ok(Matcher::Header { name: text.to_ascii_lowercase(), value: second }),
+        }
+    }
+}
+
+fn host(text: &str) -> Result<Matcher, (String, String)> {
+    if !text.is_ascii() {
+        let help = "write its `xn--` form".to_owned();
+        return Err((format!("the host `{text}` is not ASCII"), help));
+    }
+    let lower = text.to_ascii_lowercase();
+    Ok(Matcher::Host(lower.strip_suffix('.').map_or(lower.clone(), str::to_owned)))
+}
+
+fn absolute(text: &str, matcher: &str) -> Result<String, (String, String)> {
+    if text.starts_with('/') {
+        return Ok(text.to_owned());
+    }
+    let message = format!("the path `{text}` of `{matcher}` does not start with `/`");
+    Err((message, format!("write {matcher}(`/{text}`)")))
+}
