@@ -11,6 +11,8 @@ pub mod run;
 pub mod signals;
 pub mod systemd;
 
+#[cfg(test)]
+mod fixtures;
 mod limits;
 mod occupant;
 mod stop;

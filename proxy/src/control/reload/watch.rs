@@ -44,8 +44,11 @@ impl Watcher {
     /// Watches exactly these directories. Returns whether one of them is new or is another one
     /// under the same name: what is in it may have changed unseen.
     pub(super) fn follow(&mut self, directories: &[PathBuf]) -> bool {
-        let wanted: BTreeMap<PathBuf, Identity> =
-            directories.iter().filter_map(|path| Some((path.clone(), identity(path)?))).collect();
+        let wanted: BTreeMap<PathBuf, Identity> = directories
+            .iter()
+            .map(|path| here_if_empty(path))
+            .filter_map(|path| Some((path.to_owned(), identity(path)?)))
+            .collect();
         let mut is_changed = false;
         let stale: Vec<PathBuf> = self
             .watched
