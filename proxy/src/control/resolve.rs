@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// At most one lookup of a name in this time, however many connections to it fail.
-const REPEAT_MIN: Duration = Duration::from_secs(1);
+pub const REPEAT_MIN: Duration = Duration::from_secs(1);
 
 type Addresses = Arc<[IpAddr]>;
 type Answer = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;

@@ -18,7 +18,7 @@ use super::listeners::{self, BindError, Locks};
 use super::log::LogOutput;
 use super::publish::{self, Publisher};
 use super::reload::{self, Loaded, Reloader};
-use super::resolve::{Resolution, Resolver};
+use super::resolve::{self, Resolution, Resolver};
 use super::signals::{Request, Signals};
 use super::stop::{Shutdown, Step};
 use super::systemd::Notifier;
@@ -111,6 +111,8 @@ pub fn run(plan: Plan, on_ready: impl FnOnce(&[SocketAddr])) -> Result<Ending, S
 enum Event {
     Operator(Request),
     Worker(Report),
+    /// No worker is left that could report.
+    WorkersGone,
     Verdict(Verdict),
     Resolution(Resolution),
     Reload(reload::Event),
@@ -141,8 +143,10 @@ struct Control {
 
 impl Control {
     async fn start(plan: Plan, log: LogOutput) -> Result<Self, StartError> {
-        let Plan { statics, model, loader, diagnostics } = plan;
+        let Plan { statics, model, loader, mut diagnostics } = plan;
         say(&diagnostics);
+        // Notes are for the start alone; a load brings none.
+        diagnostics.retain(|it| it.severity != Severity::Note);
         let signals = Signals::new().map_err(io_error("signals"))?;
         let notifier = Notifier::from_environment().map_err(io_error("NOTIFY_SOCKET"))?;
         limits::raise_open_files();
@@ -174,6 +178,7 @@ impl Control {
         let (handles, reports) = start_workers(options)?;
         announce(&statics, &bound.addresses);
 
+        let resolve_interval = statics.settings.resolve_interval.max(resolve::REPEAT_MIN);
         let is_watching = statics.file_provider.as_ref().is_none_or(|it| it.watch);
         let mut prober = Prober::new(resolver.names().clone());
         prober.follow(&snapshot.model);
@@ -188,8 +193,8 @@ impl Control {
             shutdown: Shutdown::new(workers, &statics.entry_points),
             access_log,
             log,
-            resolve_interval: statics.settings.resolve_interval,
-            resolve_next: Instant::now() + statics.settings.resolve_interval,
+            resolve_interval,
+            resolve_next: Instant::now() + resolve_interval,
             alive_next: notifier.watchdog_interval().map(|_| Instant::now()),
             notifier,
             said: (diagnostics, Vec::new()),
@@ -206,6 +211,10 @@ impl Control {
             let step = match self.next_event().await {
                 Event::Operator(request) => self.operator_asks(request),
                 Event::Worker(report) => self.worker_reports(report),
+                Event::WorkersGone => {
+                    tracing::error!("the workers ended without a word");
+                    Step::End(Ending::WorkerDied)
+                }
                 Event::Verdict(verdict) => self.judge(&verdict),
                 Event::Resolution(resolution) => self.take_resolution(resolution),
                 Event::Reload(event) => self.take_reload(event).await,
@@ -232,7 +241,7 @@ impl Control {
         let stop = self.shutdown.deadline();
         tokio::select! {
             request = self.signals.next() => Event::Operator(request),
-            Some(report) = self.reports.recv() => Event::Worker(report),
+            report = self.reports.recv() => report.map_or(Event::WorkersGone, Event::Worker),
             verdict = self.prober.next() => Event::Verdict(verdict),
             resolution = self.resolver.next() => Event::Resolution(resolution),
             event = self.reloader.next(), if stop.is_none() => Event::Reload(event),

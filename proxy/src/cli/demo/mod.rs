@@ -152,7 +152,7 @@ fn play(servers: Servers, is_chaotic: bool) {
     std::thread::spawn(move || {
         // Without it the end of standard input would look like the end of everything.
         let _keeper = keeper;
-        take_turns(&servers, &presses, is_chaotic);
+        take_turns(&servers, &presses, is_chaotic, say);
     });
 }
 
@@ -165,7 +165,7 @@ fn listen_to_keys(presses: &Sender<()>) {
     }
 }
 
-fn take_turns(servers: &Servers, presses: &Receiver<()>, is_chaotic: bool) {
+fn take_turns(servers: &Servers, presses: &Receiver<()>, is_chaotic: bool, say: impl Fn(&str)) {
     for turn in (0..servers.names().len()).cycle() {
         for is_running in [false, true] {
             if is_chaotic {

@@ -57,7 +57,10 @@ fn every_key_press_stops_or_starts_one_server_in_turn() {
     let servers = Servers::start().unwrap();
     let urls = servers.urls();
     let (press, presses) = channel();
-    let turns = std::thread::spawn(move || take_turns(&servers, &presses, false));
+    let (said, steps) = channel();
+    let turns = std::thread::spawn(move || {
+        take_turns(&servers, &presses, false, |step| said.send(step.to_owned()).unwrap());
+    });
     let is_up = |position: usize| get(&urls[position], "/", "").is_some();
     press.send(()).unwrap();
     eventually("violet's stop", || !is_up(0));
@@ -68,4 +71,11 @@ fn every_key_press_stops_or_starts_one_server_in_turn() {
     assert!(is_up(0) && is_up(2));
     drop(press);
     turns.join().unwrap();
+    let steps: Vec<String> = steps.iter().collect();
+    assert_eq!(steps.len(), 3);
+    for (step, want) in
+        steps.iter().zip(["- violet stopped", "+ violet started", "- amber stopped"])
+    {
+        assert!(step.starts_with(want), "{step}");
+    }
 }

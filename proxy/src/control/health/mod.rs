@@ -10,6 +10,7 @@ mod target;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sundew_config::model::{HealthCheck, Model, Server};
 use tokio::sync::{Semaphore, mpsc};
@@ -21,6 +22,10 @@ use super::resolve::Names;
 /// Probes in flight at a time, over all services: bounds descriptors and memory whatever the
 /// configuration asks for.
 const PROBES_MAX: usize = 512;
+
+/// Between the starts of two probes of a server, whatever the configuration asks for: the control
+/// thread has other work.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
 
 /// Which server of which service: the identity that survives reloads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -206,7 +211,7 @@ async fn watch(
         if verdicts.send(Verdict { key: key.clone(), task, outcome }).is_err() {
             return;
         }
-        sleep_until(started + pause).await;
+        sleep_until(started + pause.max(PAUSE_MIN)).await;
     }
 }
 

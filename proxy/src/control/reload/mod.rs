@@ -43,9 +43,9 @@ pub enum Event {
 enum State {
     /// Nothing to load from.
     Absent,
-    Idle(Loader),
+    Idle(Box<Loader>),
     Loading {
-        job: JoinHandle<(Loader, Loaded)>,
+        job: JoinHandle<(Box<Loader>, Loaded)>,
         is_forced: bool,
     },
 }
@@ -77,7 +77,7 @@ impl Reloader {
             }
         }
         Self {
-            state: loader.map_or(State::Absent, State::Idle),
+            state: loader.map_or(State::Absent, |loader| State::Idle(Box::new(loader))),
             schedule: Schedule::new(throttle),
             watcher,
             follow_next: Instant::now() + FOLLOW_INTERVAL,
@@ -170,3 +170,6 @@ async fn changed(watcher: Option<&Watcher>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;
