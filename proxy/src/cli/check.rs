@@ -1,5 +1,6 @@
 //! `sundew check`: everything that is wrong with a configuration, and nothing is started.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,8 +36,11 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
     print(&report.diagnostics);
     let errors = count(&report.diagnostics, Severity::Error);
     let warnings = count(&report.diagnostics, Severity::Warning);
-    println!(
-        "{}: {} routers, {} services; {errors} errors, {warnings} warnings",
+    let verdict = if errors == 0 { "accepted" } else { "refused" };
+    // Whoever closed standard output still gets the exit code.
+    let _ = writeln!(
+        std::io::stdout(),
+        "{}: {verdict}; routers: {}, services: {}, errors: {errors}, warnings: {warnings}",
         arguments.file.display(),
         report.routers,
         report.services,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use sundew_config::model::{Endpoint, Model};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// At most one lookup of a name in this time, however many connections to it fail.
 pub const REPEAT_MIN: Duration = Duration::from_secs(1);
@@ -143,20 +143,21 @@ impl Resolver {
         });
     }
 
-    /// Looks `host` up again, unless that is under way or was done within the last second.
+    /// Looks `host` up again: now, or a second after the last time. A failed connection right after
+    /// a lookup may be the first sign of a move, so it is put off rather than ignored.
     pub fn refresh(&mut self, host: &str) {
         let Some(name) = self.names.get_mut(host) else { return };
-        let now = Instant::now();
-        let is_recent = name.started.is_some_and(|started| now - started < REPEAT_MIN);
-        if name.is_pending || is_recent {
+        if name.is_pending {
             return;
         }
+        let now = Instant::now();
+        let start = name.started.map_or(now, |started| now.max(started + REPEAT_MIN));
         name.is_pending = true;
-        name.started = Some(now);
-        let (answer, host) = ((self.lookup)(host.into()), host.to_owned());
-        let answers = self.answers.clone();
+        name.started = Some(start);
+        let (lookup, answers, host) = (self.lookup.clone(), self.answers.clone(), host.to_owned());
         tokio::spawn(async move {
-            let found = answer.await;
+            sleep_until(start).await;
+            let found = lookup(host.clone()).await;
             // Nobody listens once the process stops.
             let _ = answers.send(Resolution { host, found });
         });
