@@ -1,9 +1,95 @@
-//! The command line: one file a verb.
+//! The command line: one file a verb. Turns arguments into what [`crate::control`] runs, and what
+//! it says into an exit code: 0 fine, 1 a configuration or a start that failed, 2 bad usage.
+
+mod check;
+mod demo;
+mod run;
 
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use sundew_config::{Diagnostics, Severity};
+
+use crate::control::run::{Ending, StartError, in_order};
+
+const AFTER_HELP: &str = "\
+Examples:
+  sundew demo
+      Three small servers and sundew in front of them, to watch stickiness work.
+  sundew run --config /etc/traefik/traefik.yml
+      A Traefik static file, with the dynamic files that it names.
+  sundew run --listen :8080 --server http://10.0.0.1:80 --server http://10.0.0.2:80
+      The same without a file; clients are pinned with the cookie `sundew`.
+  sundew check /etc/traefik/traefik.yml
+      Say everything that is wrong with a configuration, and start nothing.
+
+Signals: TERM, INT stop gracefully (twice: at once); HUP reloads; USR1 opens log files again.";
+
+/// A reverse proxy that pins clients to servers with a cookie.
+#[derive(Debug, Parser)]
+#[command(name = "sundew", version, after_help = AFTER_HELP, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Run(run::RunArguments),
+    Check(check::CheckArguments),
+    Demo(demo::DemoArguments),
+}
 
 /// Runs the verb that the process's arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::FAILURE
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nothing is left to say it to when that fails too.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match arguments.verb {
+        Verb::Run(arguments) => run::run(arguments),
+        Verb::Check(arguments) => check::check(&arguments),
+        Verb::Demo(arguments) => demo::demo(&arguments),
+    }
 }
+
+/// Prints diagnostics to standard error in the order of their places.
+fn print(diagnostics: &Diagnostics) {
+    for diagnostic in in_order(diagnostics) {
+        eprintln!("{diagnostic}");
+    }
+}
+
+fn count(diagnostics: &Diagnostics, severity: Severity) -> usize {
+    diagnostics.iter().filter(|it| it.severity == severity).count()
+}
+
+fn exit_code(result: Result<Ending, StartError>) -> ExitCode {
+    match result {
+        Ok(Ending::Stopped) => ExitCode::SUCCESS,
+        Ok(Ending::WorkerDied | Ending::Forced) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("sundew cannot start:\n{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `--workers`: at least one.
+fn worker_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=WORKERS_MAX) => Ok(count),
+        _ => Err(format!("a number from 1 to {WORKERS_MAX}")),
+    }
+}
+
+/// More than this is a slip of the finger: one worker serves one CPU.
+const WORKERS_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,481 @@
+//! The life of the process: bind → start workers → ready → react → stop. Owns every other part of
+//! the control thread and decides in which order they act. Called by the command line's verbs.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sundew_config::load::Loader;
+use sundew_config::model::{Model, StaticModel};
+use sundew_config::{Diagnostic, Diagnostics, Severity};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::health::{Prober, Verdict};
+use super::listeners::{self, BindError, Locks};
+use super::log::LogOutput;
+use super::publish::{self, Publisher};
+use super::reload::{self, Loaded, Reloader};
+use super::resolve::{self, Resolution, Resolver};
+use super::signals::{Request, Signals};
+use super::stop::{Shutdown, Step};
+use super::systemd::Notifier;
+use super::{limits, log};
+use crate::observe::access_log::{self, AccessLogWriter};
+use crate::worker::inbox::{Message, Report, Snapshot};
+use crate::worker::{self, WorkerHandle, WorkerOptions};
+
+pub use super::stop::Ending;
+
+/// Names are waited for this long before the process is ready; servers whose names come later
+/// refuse until then.
+const NAMES_WAIT_AT_START: Duration = Duration::from_secs(5);
+
+/// On a reload signals and the watchdog wait as well, so less.
+const NAMES_WAIT_ON_RELOAD: Duration = Duration::from_secs(2);
+
+/// Threads for name lookups and for loading; more lookups than this wait for each other.
+const BLOCKING_THREADS_MAX: usize = 32;
+
+/// What to run.
+#[derive(Debug)]
+pub struct Plan {
+    /// The static configuration.
+    pub statics: StaticModel,
+    /// The first dynamic configuration.
+    pub model: Model,
+    /// Where later ones come from; `None`: there are none.
+    pub loader: Option<Loader>,
+    /// Notes and warnings of the first load, to be logged.
+    pub diagnostics: Diagnostics,
+}
+
+/// Why the process did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// Entry points that cannot listen, each with its reason.
+    Bind(Vec<BindError>),
+    /// Something else that the operating system refused: what was tried, and the error.
+    Io(String, io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(errors) => {
+                for (position, error) in errors.iter().enumerate() {
+                    let separator = if position == 0 { "" } else { "\n" };
+                    write!(f, "{separator}{error}")?;
+                }
+                Ok(())
+            }
+            Self::Io(what, error) => write!(f, "{what}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
+    let what = what.into();
+    |error| StartError::Io(what, error)
+}
+
+/// Runs until the process is to end. `on_ready` is called once, with the address of every entry
+/// point, when all of them accept.
+///
+/// # Errors
+/// When it cannot start; nothing is left running.
+pub fn run(plan: Plan, on_ready: impl FnOnce(&[SocketAddr])) -> Result<Ending, StartError> {
+    let log = log::start(&plan.statics.log).map_err(io_error("log.filePath"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build()
+        .map_err(io_error("the control thread"))?;
+    let ending = runtime.block_on(async {
+        let mut control = Control::start(plan, log).await?;
+        on_ready(&control.addresses);
+        let ending = control.serve().await;
+        control.end(ending);
+        Ok(ending)
+    });
+    // A lookup that hangs must not keep the process.
+    runtime.shutdown_background();
+    ending
+}
+
+/// What the control thread waits for.
+enum Event {
+    Operator(Request),
+    Worker(Report),
+    /// No worker is left that could report.
+    WorkersGone,
+    Verdict(Verdict),
+    Resolution(Resolution),
+    Reload(reload::Event),
+    ResolveTick,
+    WatchdogTick,
+    StopDeadline,
+}
+
+struct Control {
+    addresses: Vec<SocketAddr>,
+    publisher: Publisher<WorkerHandle>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    resolver: Resolver,
+    prober: Prober,
+    reloader: Reloader,
+    signals: Signals,
+    notifier: Notifier,
+    shutdown: Shutdown,
+    access_log: Option<AccessLogWriter>,
+    log: LogOutput,
+    resolve_interval: Duration,
+    resolve_next: Instant,
+    alive_next: Option<Instant>,
+    /// What the last load said, so that a reload that finds nothing new does not repeat it.
+    said: (Diagnostics, Vec<String>),
+    _locks: Locks,
+}
+
+impl Control {
+    async fn start(plan: Plan, log: LogOutput) -> Result<Self, StartError> {
+        let Plan { statics, model, loader, mut diagnostics } = plan;
+        say(&diagnostics);
+        // Notes are for the start alone; a load brings none.
+        diagnostics.retain(|it| it.severity != Severity::Note);
+        let signals = Signals::new().map_err(io_error("signals"))?;
+        let notifier = Notifier::from_environment().map_err(io_error("NOTIFY_SOCKET"))?;
+        limits::raise_open_files();
+        let cpus = limits::allowed_cpus();
+        let workers = statics.settings.workers.unwrap_or(cpus.len()).max(1);
+        let bound = listeners::bind(&statics.entry_points, workers).map_err(StartError::Bind)?;
+        let mut resolver = Resolver::default();
+        resolver.learn(&model, NAMES_WAIT_AT_START).await;
+        let states = publish::states(&model, |it| resolver.addresses(it), |_, _| true);
+        let snapshot = Arc::new(Snapshot { model: Arc::new(model), servers: states });
+        let (access_log, logs) = match &statics.access_log {
+            None => (None, Vec::new()),
+            Some(options) => access_log::start(options, workers)
+                .map(|(writer, logs)| (Some(writer), logs))
+                .map_err(io_error("accessLog.filePath"))?,
+        };
+        let statics = Arc::new(statics);
+        let mut logs = logs.into_iter();
+        let placement = limits::placement(workers, &cpus, statics.settings.pin);
+        let options = bound.workers.into_iter().zip(placement).enumerate();
+        let options = options.map(|(index, (listeners, cpu))| WorkerOptions {
+            index,
+            cpu,
+            statics: statics.clone(),
+            listeners,
+            snapshot: snapshot.clone(),
+            access_log: logs.next(),
+        });
+        let (handles, reports) = start_workers(options)?;
+        announce(&statics, &bound.addresses);
+
+        let resolve_interval = statics.settings.resolve_interval.max(resolve::REPEAT_MIN);
+        let is_watching = statics.file_provider.as_ref().is_none_or(|it| it.watch);
+        let mut prober = Prober::new(resolver.names().clone());
+        prober.follow(&snapshot.model);
+        let control = Self {
+            addresses: bound.addresses,
+            publisher: Publisher::new(handles, &snapshot),
+            reports,
+            prober,
+            reloader: Reloader::new(loader, statics.providers_throttle, is_watching),
+            resolver,
+            signals,
+            shutdown: Shutdown::new(workers, &statics.entry_points),
+            access_log,
+            log,
+            resolve_interval,
+            resolve_next: Instant::now() + resolve_interval,
+            alive_next: notifier.watchdog_interval().map(|_| Instant::now()),
+            notifier,
+            said: (diagnostics, Vec::new()),
+            _locks: bound.locks,
+        };
+        control.notifier.ready(&control.status());
+        tracing::info!("ready: {}", control.status());
+        Ok(control)
+    }
+
+    /// Reacts to everything, until the end.
+    async fn serve(&mut self) -> Ending {
+        loop {
+            let step = match self.next_event().await {
+                Event::Operator(request) => self.operator_asks(request),
+                Event::Worker(report) => self.worker_reports(report),
+                Event::WorkersGone => {
+                    tracing::error!("the workers ended without a word");
+                    Step::End(Ending::WorkerDied)
+                }
+                Event::Verdict(verdict) => self.judge(&verdict),
+                Event::Resolution(resolution) => self.take_resolution(resolution),
+                Event::Reload(event) => self.take_reload(event).await,
+                Event::ResolveTick => {
+                    self.resolve_next = Instant::now() + self.resolve_interval;
+                    self.resolver.refresh_all();
+                    Step::Wait
+                }
+                Event::WatchdogTick => {
+                    let interval = self.notifier.watchdog_interval();
+                    self.alive_next = interval.map(|interval| Instant::now() + interval);
+                    self.notifier.alive();
+                    Step::Wait
+                }
+                Event::StopDeadline => self.shutdown.elapsed(Instant::now()),
+            };
+            if let Some(ending) = self.take(step) {
+                return ending;
+            }
+        }
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let stop = self.shutdown.deadline();
+        tokio::select! {
+            request = self.signals.next() => Event::Operator(request),
+            report = self.reports.recv() => report.map_or(Event::WorkersGone, Event::Worker),
+            verdict = self.prober.next() => Event::Verdict(verdict),
+            resolution = self.resolver.next() => Event::Resolution(resolution),
+            event = self.reloader.next(), if stop.is_none() => Event::Reload(event),
+            () = sleep_until(self.resolve_next) => Event::ResolveTick,
+            () = at(self.alive_next) => Event::WatchdogTick,
+            () = at(stop) => Event::StopDeadline,
+        }
+    }
+
+    fn operator_asks(&mut self, request: Request) -> Step {
+        match request {
+            Request::Stop => return self.shutdown.request(Instant::now()),
+            Request::Reload => {
+                if !self.reloader.force() {
+                    tracing::warn!("nothing to reload: the configuration is not from a file");
+                }
+            }
+            Request::ReopenLogs => {
+                if let Err(error) = self.log.reopen() {
+                    tracing::error!("the log could not be opened again: {error}");
+                }
+                if let Some(access_log) = &self.access_log {
+                    access_log.reopen();
+                }
+                tracing::info!("log files opened again");
+            }
+        }
+        Step::Wait
+    }
+
+    fn worker_reports(&mut self, report: Report) -> Step {
+        match report {
+            Report::ConnectFailed { model, service, server } => {
+                // Indexes of other tables mean other servers.
+                if Arc::ptr_eq(&model, self.publisher.model())
+                    && let Some(host) = self.publisher.host(service, server)
+                {
+                    self.resolver.refresh(host);
+                }
+                Step::Wait
+            }
+            Report::Stopped { worker, cut } => {
+                if cut > 0 {
+                    tracing::warn!("worker {worker} cut {cut} exchanges off after the grace time");
+                }
+                self.shutdown.stopped(worker)
+            }
+            Report::Died { worker, reason } => {
+                tracing::error!("worker {worker} died: {reason}; stopping");
+                self.shutdown.died(worker, Instant::now())
+            }
+        }
+    }
+
+    fn judge(&mut self, verdict: &Verdict) -> Step {
+        if !self.prober.is_current(verdict) {
+            return Step::Wait;
+        }
+        let (service, url) = (&verdict.key.service, &verdict.key.url);
+        if self.publisher.health(service, url, verdict.outcome.is_ok()) {
+            match &verdict.outcome {
+                Ok(()) => tracing::info!("service {service}: server {url} is up"),
+                Err(why) => tracing::warn!("service {service}: server {url} is down: {why}"),
+            }
+            self.notifier.status(&self.status());
+        }
+        if matches!(verdict.outcome, Err(ref why) if why.may_be_a_move())
+            && let Some(host) = self.publisher.host_of(service, url)
+        {
+            self.resolver.refresh(host);
+        }
+        Step::Wait
+    }
+
+    fn take_resolution(&mut self, resolution: Resolution) -> Step {
+        if let Some(host) = self.resolver.apply(resolution) {
+            self.publisher.addresses(&host, |endpoint| self.resolver.addresses(endpoint));
+        }
+        Step::Wait
+    }
+
+    async fn take_reload(&mut self, event: reload::Event) -> Step {
+        match event {
+            reload::Event::Started => self.notifier.reloading(),
+            reload::Event::Finished { loaded, is_forced } => {
+                self.apply(loaded, is_forced).await;
+                self.notifier.ready(&self.status());
+            }
+            reload::Event::Broken => {
+                tracing::error!("loading the configuration failed; restart to load it again");
+                self.notifier.ready(&self.status());
+            }
+        }
+        Step::Wait
+    }
+
+    async fn apply(&mut self, loaded: Loaded, is_forced: bool) {
+        let (diagnostics, restart_needed, model) = match loaded {
+            Ok(reload) => (reload.diagnostics, reload.restart_needed, Some(reload.model)),
+            Err(diagnostics) => (diagnostics, Vec::new(), None),
+        };
+        let is_news = self.said.0 != diagnostics || self.said.1 != restart_needed;
+        if is_news || is_forced {
+            say(&diagnostics);
+            if !restart_needed.is_empty() {
+                tracing::warn!("changed, but needs a restart: {}", restart_needed.join(", "));
+            }
+        }
+        self.said = (diagnostics, restart_needed);
+        match model {
+            None => tracing::error!("configuration refused; the last good one stays"),
+            Some(model) if model == **self.publisher.model() => {
+                tracing::info!("configuration unchanged");
+            }
+            Some(model) => {
+                self.resolver.learn(&model, NAMES_WAIT_ON_RELOAD).await;
+                self.publisher.tables(model, |endpoint| self.resolver.addresses(endpoint));
+                self.resolver.retain(self.publisher.model());
+                self.prober.follow(self.publisher.model());
+                self.reloader.applied();
+                tracing::info!("configuration applied: {}", self.status());
+            }
+        }
+    }
+
+    fn take(&mut self, step: Step) -> Option<Ending> {
+        match step {
+            Step::Wait => None,
+            Step::Announce => {
+                tracing::info!("stopping");
+                self.notifier.stopping("finishing what is in flight");
+                self.publisher.terminating();
+                None
+            }
+            Step::Stop => {
+                self.publisher.stop(self.shutdown.grace);
+                None
+            }
+            Step::End(ending) => {
+                if ending == Ending::Forced {
+                    let alive = self.shutdown.alive();
+                    tracing::error!("ending at once; workers still busy: {alive:?}");
+                }
+                Some(ending)
+            }
+        }
+    }
+
+    /// Lets the workers go, then the access log, which may still hold their last lines.
+    fn end(self, ending: Ending) {
+        if ending != Ending::Forced {
+            for (index, worker) in self.publisher.into_workers().into_iter().enumerate() {
+                if worker.join().is_err() {
+                    tracing::error!("worker {index} panicked");
+                }
+            }
+        }
+        if let Some(access_log) = self.access_log {
+            let dropped = access_log.dropped();
+            if dropped > 0 {
+                tracing::warn!("{dropped} access log lines were dropped");
+            }
+            access_log.stop();
+        }
+        tracing::info!("stopped");
+    }
+
+    /// One line for systemd and the log.
+    fn status(&self) -> String {
+        let model = self.publisher.model();
+        let (servers, down) = self.publisher.server_counts();
+        let down = if down == 0 { String::new() } else { format!(" ({down} down)") };
+        let (routers, services) = (model.routers.len(), model.services.len());
+        format!("routers: {routers}, services: {services}, servers: {servers}{down}")
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Starts every worker, or none: those that run are stopped when a later one cannot start.
+fn start_workers(
+    options: impl Iterator<Item = WorkerOptions>,
+) -> Result<(Vec<WorkerHandle>, mpsc::UnboundedReceiver<Report>), StartError> {
+    let (reports, inbox) = mpsc::unbounded_channel();
+    let mut handles: Vec<WorkerHandle> = Vec::new();
+    for options in options {
+        let (index, cpu) = (options.index, options.cpu);
+        match worker::start(options, reports.clone()) {
+            Ok(handle) => {
+                let place = cpu.map_or("not pinned".into(), |cpu| format!("on CPU {cpu}"));
+                tracing::info!("worker {index}: {}, {place}", handle.driver());
+                handles.push(handle);
+            }
+            Err(error) => {
+                for handle in handles {
+                    handle.send(Message::Stop { grace: Duration::ZERO });
+                    // How it ended does not matter any more.
+                    let _ = handle.join();
+                }
+                return Err(StartError::Io(format!("worker {index}"), error));
+            }
+        }
+    }
+    Ok((handles, inbox))
+}
+
+fn announce(statics: &StaticModel, addresses: &[SocketAddr]) {
+    for (entry_point, address) in statics.entry_points.iter().zip(addresses) {
+        tracing::info!("entry point {}: listening on {address}", entry_point.name);
+    }
+    if let Some(granted) = listeners::backlog_shortfall() {
+        tracing::info!("net.core.somaxconn lets only {granted} connections wait for a worker");
+    }
+}
+
+/// Logs what is to be said about a configuration, in the order of its places.
+fn say(diagnostics: &Diagnostics) {
+    for diagnostic in in_order(diagnostics) {
+        match diagnostic.severity {
+            Severity::Error => tracing::error!("{diagnostic}"),
+            Severity::Warning => tracing::warn!("{diagnostic}"),
+            Severity::Note => tracing::info!("{diagnostic}"),
+        }
+    }
+}
+
+/// Sorted by place, the order in which an operator goes through a file.
+pub fn in_order(diagnostics: &Diagnostics) -> Vec<&Diagnostic> {
+    let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
+    sorted.sort_by(|one, other| one.place.cmp(&other.place));
+    sorted
+}
