@@ -187,7 +187,7 @@ fn weighted_table(
 /// What the tables before a reload know, by service name.
 #[derive(Default)]
 struct Known<'a> {
-    servers: HashMap<(&'a str, &'a str), Vec<Rc<Server>>>,
+    servers: HashMap<&'a str, HashMap<&'a str, Vec<Rc<Server>>>>,
     services: HashMap<&'a str, (&'a ServiceKind, &'a ServiceTable)>,
 }
 
@@ -202,8 +202,8 @@ impl<'a> Known<'a> {
                 continue;
             };
             for (server, runtime) in balancer.servers.iter().zip(&table.servers) {
-                let of_url = known.servers.entry((&service.name, &server.url)).or_default();
-                of_url.push(Rc::clone(runtime));
+                let of_service = known.servers.entry(&service.name).or_default();
+                of_service.entry(&server.url).or_default().push(Rc::clone(runtime));
             }
         }
         known
@@ -211,7 +211,7 @@ impl<'a> Known<'a> {
 
     /// The state of a server that stays; each is taken once, so equal URLs keep apart.
     fn take(&mut self, service: &str, url: &str) -> Option<Rc<Server>> {
-        let of_url = self.servers.get_mut(&(service, url))?;
+        let of_url = self.servers.get_mut(service)?.get_mut(url)?;
         if of_url.is_empty() { None } else { Some(of_url.remove(0)) }
     }
 
@@ -251,7 +251,8 @@ impl<'a> Known<'a> {
 
     /// Servers that were not taken have left: their connections are not pooled any more.
     fn retire(self) {
-        for server in self.servers.into_values().flatten() {
+        let of_services = self.servers.into_values();
+        for server in of_services.flat_map(HashMap::into_values).flatten() {
             server.retire();
         }
     }

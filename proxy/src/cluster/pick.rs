@@ -33,6 +33,8 @@ pub enum PickError {
 pub struct Trail {
     /// Sticky service and member for each `Set-Cookie`, outer level first.
     pins: Vec<(ServiceIndex, u16)>,
+    /// Those of the first pick, once a server has refused.
+    first_pins: Vec<(ServiceIndex, u16)>,
     tried: Vec<(ServiceIndex, ServerIndex)>,
 }
 
@@ -45,7 +47,16 @@ impl Trail {
 
     /// This server refused: it is not picked again for this request.
     pub fn note_tried(&mut self, service: ServiceIndex, server: ServerIndex) {
+        if self.tried.is_empty() {
+            self.first_pins.clone_from(&self.pins);
+        }
         self.tried.push((service, server));
+    }
+
+    /// Nobody took the request: back to the pins of the first pick (as Traefik, which would have
+    /// tried no other).
+    pub fn restore_pins(&mut self) {
+        self.pins.clone_from(&self.first_pins);
     }
 
     /// Servers that refused.
@@ -100,6 +111,14 @@ impl Tables {
     ) -> Result<Pick, PickError> {
         trail.pins.clear();
         self.pick_in(service, Cookies { bytes, fields }, trail)
+    }
+
+    /// Whether another server of the same load balancer could take the request of `pick`.
+    #[must_use]
+    pub fn has_alternative(&self, pick: Pick, trail: &Trail) -> bool {
+        self.has_server(pick.service, |service, member| {
+            ServerIndex(member) != pick.server && !trail.has_tried(service, member)
+        })
     }
 
     fn pick_in(

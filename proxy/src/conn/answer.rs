@@ -51,7 +51,7 @@ impl Connection {
         match (result, request_bytes) {
             (Err(_), _) => Next::Close,
             (Ok(()), Some(bytes)) if keep_alive => {
-                self.input.consume(bytes);
+                exchange.request.input_bytes = bytes;
                 Next::KeepAlive
             }
             (Ok(()), _) => Next::Linger,

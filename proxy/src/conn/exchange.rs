@@ -209,6 +209,10 @@ pub struct Response {
     pub body_bytes: u64,
     /// Status that the server sent.
     pub origin_status: Option<u16>,
+    /// The server's connection may carry another exchange.
+    pub is_server_reusable: bool,
+    /// The connection was upgraded.
+    pub is_tunnel: bool,
 }
 
 impl Exchange {
@@ -236,6 +240,8 @@ impl Exchange {
         response.status = 0;
         response.body_bytes = 0;
         response.origin_status = None;
+        response.is_server_reusable = false;
+        response.is_tunnel = false;
         std::mem::take(&mut response.buffer)
     }
 }

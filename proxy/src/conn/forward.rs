@@ -159,8 +159,8 @@ impl Connection {
         let fields = &exchange.request.head.fields;
         let other = target.tables.pick(root, bytes, fields, &mut exchange.trail);
         let Ok(other) = other else {
-            // Nobody is left: the pins that the client holds stay as they are.
-            exchange.trail.forget_pins();
+            // Nobody is left: the client is told what the first pick meant it to be told.
+            exchange.trail.restore_pins();
             return Err(refused.into());
         };
         exchange.retries += 1;
@@ -367,7 +367,6 @@ impl Connection {
         match delivery.run().await {
             Delivered::Complete { is_reusable, keep_alive } => {
                 exchange.response.is_server_reusable = is_reusable;
-                self.input.consume(exchange.request.input_bytes);
                 Attempt::Done(if keep_alive { Next::KeepAlive } else { Next::Close })
             }
             Delivered::Failed { error: ProxyError::ServerClosed | ProxyError::ServerReset, has_bytes: false }

@@ -42,8 +42,6 @@ pub struct Local {
     pub watches: Rc<Watches>,
     /// The current tables; an exchange clones the `Rc` once.
     pub tables: RefCell<Rc<Tables>>,
-    /// Entry points of the static model, in its order.
-    pub entry_points: Vec<Rc<EntryPointLimits>>,
     /// `X-Forwarded-Server`.
     pub hostname: Vec<u8>,
     /// Off when `None`.
@@ -178,7 +176,52 @@ impl EntryPointLimits {
     }
 }
 
+/// What a worker makes its [`Local`] from.
+pub struct LocalOptions {
+    /// Which worker.
+    pub index: usize,
+    /// The first tables.
+    pub tables: Rc<Tables>,
+    /// See [`Local::keeps_origin_fields`].
+    pub keeps_origin_fields: bool,
+    /// See [`Local::logs_internals`].
+    pub logs_internals: bool,
+    /// See [`Local::ping_terminating_status`].
+    pub ping_terminating_status: u16,
+    /// Off when `None`.
+    pub access_log: Option<AccessLog>,
+    /// Called when a connection to a server failed.
+    pub on_connect_failed: OnConnectFailed,
+}
+
 impl Local {
+    /// With nothing connected.
+    #[must_use]
+    pub fn new(options: LocalOptions) -> Self {
+        Self {
+            index: options.index,
+            clock: Clock::new(),
+            buffers: BufferPool::default(),
+            watches: Rc::default(),
+            tables: RefCell::new(options.tables),
+            hostname: rustix::system::uname().nodename().to_bytes().to_vec(),
+            access_log: RefCell::new(options.access_log),
+            keeps_origin_fields: options.keeps_origin_fields,
+            logs_internals: options.logs_internals,
+            ping_terminating_status: options.ping_terminating_status,
+            is_terminating: Cell::new(false),
+            is_stopping: Cell::new(false),
+            counters: Counters::default(),
+            on_connect_failed: options.on_connect_failed,
+            exchanges: RefCell::default(),
+        }
+    }
+
+    /// Hands in what is left of the access log.
+    pub fn end_access_log(&self) {
+        drop(self.access_log.borrow_mut().take());
+    }
+
     /// An exchange with nothing in it, its memory warm.
     #[must_use]
     pub fn take_exchange(&self) -> Box<Exchange> {

@@ -1,11 +1,10 @@
 //! The exchange's line in the access log; nothing at all without one.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use super::Connection;
 use super::exchange::{Exchange, Times};
 use crate::http1::fields::FieldName;
-use crate::http1::framing::split_port;
 use crate::observe::access_log::{AccessRecord, FieldLines};
 use crate::observe::outcome::StickyOutcome;
 use sundew_config::model::Endpoint;
@@ -34,10 +33,7 @@ impl Connection {
         let Some(log) = log.as_mut() else { return };
         let request = &exchange.request;
         let response = &exchange.response;
-        let bytes = match &exchange.logged_head {
-            Some(head) => head.as_slice(),
-            None => request.bytes(&self.input),
-        };
+        let bytes = request.bytes(&self.input);
         let model = exchange.tables.as_ref().map(|tables| &tables.model);
         let router = if exchange.is_internal {
             Some("ping@internal")

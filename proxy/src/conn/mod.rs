@@ -21,7 +21,6 @@ pub mod upload;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use error::ProxyError;
 use exchange::Exchange;
 use local::{Counters, EntryPointLimits, Local};
 use route::Plan;
@@ -92,6 +91,10 @@ impl Connection {
             let mut exchange = self.local.take_exchange();
             let next = self.serve(&mut exchange).await;
             self.write_log(&exchange);
+            if next == Next::KeepAlive {
+                // Only now: the log has read the head there.
+                self.input.consume(exchange.request.input_bytes);
+            }
             self.local.give_back_exchange(exchange);
             match next {
                 Next::KeepAlive => {}
@@ -113,6 +116,7 @@ impl Connection {
             Err(receive::NoHead::Refused(error)) => return self.answer(exchange, error).await,
         }
         self.served += 1;
+        self.watch.note_served();
         Counters::add(&self.local.counters.requests);
         self.begin_log(exchange);
         match self.route(exchange) {

@@ -269,7 +269,7 @@ pub fn response_control(
                 }
                 is_chunked = true;
             }
-            FieldName::FramingAlias => return Err(()),
+            FieldName::FramingAlias => return Err(ResponseFramingError),
             FieldName::Connection => {
                 for member in list_members(value) {
                     if member.eq_ignore_ascii_case(b"close") {

@@ -208,6 +208,29 @@ pub async fn connect(address: SocketAddr, limit: Option<Duration>) -> io::Result
     Ok(Stream::new(stream))
 }
 
+/// The reading end of a wake pipe.
+#[derive(Debug)]
+pub struct WakePipe(monoio::net::UnixStream);
+
+impl WakePipe {
+    /// Takes over a non-blocking socket.
+    ///
+    /// # Errors
+    /// When the event loop cannot register it.
+    pub fn from_std(pipe: std::os::unix::net::UnixStream) -> io::Result<Self> {
+        Ok(Self(monoio::net::UnixStream::from_std(pipe)?))
+    }
+
+    /// Waits for a wake, and takes all that are pending.
+    ///
+    /// # Errors
+    /// When the other end is gone.
+    pub async fn wait(&mut self) -> io::Result<()> {
+        let (result, _) = self.0.read(Vec::with_capacity(64)).await;
+        if result? == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+}
+
 /// Runs `future` for at most `limit`; `None` when it did not end. Only for futures that may be
 /// dropped: never a read, a send or an accept.
 pub async fn timeout<R>(limit: Duration, future: impl Future<Output = R>) -> Option<R> {

@@ -70,6 +70,7 @@ pub struct Watch {
     upstream_deadline_ms: Cell<u64>,
     waiting_since_ms: Cell<u64>,
     expiry: Cell<Option<Expiry>>,
+    has_served: Cell<bool>,
     progress_bytes: Cell<u64>,
     window_ms: Cell<u64>,
     window_bytes_min: Cell<u64>,
@@ -90,6 +91,7 @@ impl Watch {
             upstream_deadline_ms: Cell::new(NEVER),
             waiting_since_ms: Cell::new(NEVER),
             expiry: Cell::new(None),
+            has_served: Cell::new(false),
             progress_bytes: Cell::new(0),
             window_ms: Cell::new(0),
             window_bytes_min: Cell::new(0),
@@ -104,6 +106,17 @@ impl Watch {
         self.phase.set(phase);
         self.deadline_ms.set(deadline_ms);
         self.window_ms.set(0);
+    }
+
+    /// A request has come.
+    pub fn note_served(&self) {
+        self.has_served.set(true);
+    }
+
+    /// Some request has come.
+    #[must_use]
+    pub fn has_served(&self) -> bool {
+        self.has_served.get()
     }
 
     /// The phase.

@@ -1,8 +1,12 @@
 //! What the control thread tells a worker, and the channel that carries it.
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
 
 use sundew_config::model::{Model, ServerIndex, ServiceIndex};
 
@@ -83,4 +87,33 @@ pub enum Report {
         /// Why.
         reason: String,
     },
+}
+
+/// The sending end of a worker's inbox.
+#[derive(Debug)]
+pub struct InboxSender {
+    messages: Sender<Message>,
+    wake: UnixStream,
+}
+
+impl InboxSender {
+    /// Queues a message and wakes the worker.
+    pub fn send(&self, message: Message) {
+        // A worker that has ended reads no more; it does not need to.
+        let _ = self.messages.send(message);
+        // After every push. A full pipe means that a wake is pending already.
+        let _ = (&self.wake).write(&[1]);
+    }
+}
+
+/// A worker's inbox: the sender, the messages, and the pipe that wakes their reader.
+///
+/// # Errors
+/// When the process is out of descriptors.
+pub fn channel() -> io::Result<(InboxSender, Receiver<Message>, UnixStream)> {
+    let (wake, wakes) = UnixStream::pair()?;
+    wake.set_nonblocking(true)?;
+    wakes.set_nonblocking(true)?;
+    let (messages, receiver) = crossbeam_channel::unbounded();
+    Ok((InboxSender { messages, wake }, receiver, wakes))
 }

@@ -1,0 +1,34 @@
+//! Ten times a second: the clock, deadlines, clients that left, idle connections to servers, the
+//! access log, memory that is not needed.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::conn::local::Local;
+use crate::io::clock::TICK_MS;
+use crate::io::sleep;
+use crate::upstream::sweep_idle;
+
+/// Ticks between two trims of the buffer pool.
+const TRIM_TICKS: u32 = 10;
+
+/// Runs for as long as the worker.
+pub(super) async fn sweep(local: Rc<Local>) {
+    let mut scratch = Vec::new();
+    let mut ticks = 0_u32;
+    loop {
+        sleep(Duration::from_millis(TICK_MS)).await;
+        local.clock.tick();
+        let now_ms = local.clock.now_ms();
+        local.watches.sweep(now_ms);
+        let tables = Rc::clone(&local.tables.borrow());
+        sweep_idle(&tables, now_ms, &mut scratch);
+        if let Some(log) = local.access_log.borrow_mut().as_mut() {
+            log.flush();
+        }
+        ticks = ticks.wrapping_add(1);
+        if ticks.is_multiple_of(TRIM_TICKS) {
+            local.buffers.trim();
+        }
+    }
+}
