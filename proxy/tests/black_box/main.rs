@@ -4,12 +4,12 @@
 mod support;
 
 //mod access_log;
-//mod body;
-//mod errors;
-//mod forwarded;
+mod body;
+mod errors;
+mod forwarded;
 //mod health;
-//mod interim;
-//mod keep_alive;
+mod interim;
+mod keep_alive;
 //mod lifecycle;
 //mod malformed;
 //mod real_clients;
@@ -18,5 +18,5 @@ mod support;
 //mod split_points;
 mod sticky;
 mod sticky_cookie;
-//mod upgrade;
+mod upgrade;
 //mod weighted;

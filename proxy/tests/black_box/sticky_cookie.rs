@@ -1,8 +1,6 @@
 //! The cookie itself: its name, its attributes, and how a Cookie field is read (as Go reads it).
 
-use crate::support::{
-    Client, Driver, Origin, Setup, app, app_with, on_both_drivers, pin_of,
-};
+use crate::support::{Client, Driver, Origin, Setup, app, app_with, on_both_drivers, pin_of};
 
 on_both_drivers!(
     attributes_are_rendered_in_the_order_of_traefik,
@@ -31,10 +29,7 @@ fn attributes_are_rendered_in_the_order_of_traefik(driver: Driver) {
         ("name: sid", "sid=PIN; Path=/"),
         ("name: sid, secure: true", "sid=PIN; Path=/; Secure"),
         ("name: sid, httpOnly: true", "sid=PIN; Path=/; HttpOnly"),
-        (
-            "name: sid, sameSite: none, secure: true",
-            "sid=PIN; Path=/; Secure; SameSite=None",
-        ),
+        ("name: sid, sameSite: none, secure: true", "sid=PIN; Path=/; Secure; SameSite=None"),
         ("name: sid, sameSite: Strict", "sid=PIN; Path=/; SameSite=Strict"),
         ("name: sid, maxAge: 3600", "sid=PIN; Path=/; Max-Age=3600"),
         ("name: sid, maxAge: -1", "sid=PIN; Path=/; Max-Age=0"),

@@ -107,7 +107,7 @@ impl Origin {
     pub(crate) fn scripted(
         script: impl Fn(&mut Exchange<'_>) -> Next + Send + Sync + 'static,
     ) -> Self {
-        let socket = bound_socket(None);
+        let socket = bound_socket();
         let address = address_of(&socket);
         let mut origin = Self {
             address,
@@ -174,6 +174,20 @@ impl Origin {
         requests.remove(0)
     }
 
+    /// Whether a connection to this origin is in any state but waiting to be forgotten.
+    pub(crate) fn has_open_connections(&self) -> bool {
+        const LISTEN: &str = "0A";
+        const TIME_WAIT: &str = "06";
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("/proc/net/tcp");
+        let port = format!(":{:04X}", self.address.port());
+        table.lines().skip(1).any(|line| {
+            let mut columns = line.split_whitespace().skip(1);
+            let ends = [columns.next(), columns.next()];
+            let is_ours = ends.iter().flatten().any(|end| end.ends_with(&port));
+            is_ours && !matches!(columns.next(), Some(LISTEN | TIME_WAIT))
+        })
+    }
+
     /// How many connections were accepted so far.
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
@@ -203,12 +217,7 @@ fn accept_all(listener: &TcpListener, script: &Script, shared: &Arc<Shared>) {
     }
 }
 
-fn serve(
-    stream: TcpStream,
-    connection: usize,
-    script: &Script,
-    shared: &Shared,
-) -> io::Result<()> {
+fn serve(stream: TcpStream, connection: usize, script: &Script, shared: &Shared) -> io::Result<()> {
     let mut wire = Wire::new(stream);
     wire.stream().set_read_timeout(None)?;
     while let Some(head) = wire.read_head()? {
@@ -248,10 +257,15 @@ impl Exchange<'_> {
         };
         self.request.is_whole = read.is_ok();
         self.request.body = read.unwrap_or_default();
+        self.record();
+        self.request.body.clone()
+    }
+
+    /// Replaces the record of this request by what the script knows now.
+    pub(crate) fn record(&mut self) {
         if let Some(record) = self.shared.requests().get_mut(self.index) {
             *record = self.request.clone();
         }
-        self.request.body.clone()
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
@@ -273,8 +287,7 @@ impl Exchange<'_> {
 
     /// Makes the close that follows a reset.
     pub(crate) fn reset_on_close(&mut self) {
-        let _ = SockRef::from(self.wire.stream())
-            .set_linger(Some(std::time::Duration::ZERO));
+        let _ = SockRef::from(self.wire.stream()).set_linger(Some(std::time::Duration::ZERO));
         // The record's second descriptor would keep the connection open.
         self.shared.streams().clear();
     }
@@ -288,7 +301,7 @@ pub(crate) struct ClosedPort {
 
 impl ClosedPort {
     pub(crate) fn new() -> Self {
-        let held = bound_socket(None);
+        let held = bound_socket();
         Self { address: address_of(&held), _held: held }
     }
 
@@ -307,8 +320,8 @@ fn new_socket() -> Socket {
     socket
 }
 
-fn bound_socket(address: Option<SocketAddr>) -> Socket {
-    let address = address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+fn bound_socket() -> Socket {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let socket = new_socket();
     socket.bind(&address.into()).expect("a loopback port");
     socket
