@@ -198,7 +198,7 @@ fn a_cut_body_never_looks_complete(driver: Driver) {
         let mut client = Client::connect(proxy.address());
         client.send("GET / HTTP/1.1\r\nHost: example.test\r\n\r\n");
         let response = client.try_response_to("GET");
-        assert!(response.is_err(), "{name}: {response:?}");
+        assert!(!matches!(response, Ok(Some(_))), "{name}: {response:?}");
     }
 }
 

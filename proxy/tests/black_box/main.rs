@@ -3,20 +3,20 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-//mod access_log;
+mod access_log;
 mod body;
 mod errors;
 mod forwarded;
-//mod health;
+mod health;
 mod interim;
 mod keep_alive;
-//mod lifecycle;
-//mod malformed;
-//mod real_clients;
-//mod reload;
-//mod retry;
-//mod split_points;
+mod lifecycle;
+mod malformed;
+mod real_clients;
+mod reload;
+mod retry;
+mod split_points;
 mod sticky;
 mod sticky_cookie;
 mod upgrade;
-//mod weighted;
+mod weighted;

@@ -22,6 +22,8 @@ pub(crate) struct Setup {
     statics: String,
     access_log: String,
     dynamic: String,
+    is_directory: bool,
+    is_watched: bool,
     environment: Vec<(String, String)>,
 }
 
@@ -35,6 +37,8 @@ impl Setup {
             statics: String::new(),
             access_log: "format: json".to_owned(),
             dynamic: dynamic.into(),
+            is_directory: false,
+            is_watched: true,
             environment: Vec::new(),
         }
     }
@@ -62,6 +66,18 @@ impl Setup {
         self
     }
 
+    /// Puts the dynamic file into a folder `dynamic`, which is what the provider reads.
+    pub(crate) fn directory(mut self) -> Self {
+        self.is_directory = true;
+        self
+    }
+
+    /// Turns watching off.
+    pub(crate) fn unwatched(mut self) -> Self {
+        self.is_watched = false;
+        self
+    }
+
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
@@ -79,7 +95,12 @@ impl Setup {
     pub(crate) fn launch(self) -> Sundew {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("sundew.yml");
-        fs::write(folder.path().join("dynamic.yml"), &self.dynamic).expect("a dynamic file");
+        let mut dynamic = folder.path().join("dynamic.yml");
+        if self.is_directory {
+            dynamic = folder.path().join("dynamic").join("one.yml");
+            fs::create_dir(folder.path().join("dynamic")).expect("a folder");
+        }
+        fs::write(dynamic, &self.dynamic).expect("a dynamic file");
         fs::write(&path, self.static_text(folder.path())).expect("a static file");
         let mut command = Command::new(binary());
         command.arg("run").arg("--config").arg(&path).current_dir(folder.path());
@@ -91,10 +112,13 @@ impl Setup {
         let Self { workers, entry_point, statics, access_log, .. } = self;
         let driver = if self.driver == Driver::Uring { "uring" } else { "epoll" };
         let (folder, access_log) = (folder.display(), indent(access_log, 2));
+        let source = if self.is_directory { "directory" } else { "filename" };
+        let path = if self.is_directory { "dynamic" } else { "dynamic.yml" };
+        let watch = self.is_watched;
         format!(
             "entryPoints:\n  web:\n    address: \"127.0.0.1:0\"\n{entry_point}\
              providers:\n  providersThrottleDuration: 50ms\n  \
-             file:\n    filename: \"{folder}/dynamic.yml\"\n\
+             file:\n    {source}: \"{folder}/{path}\"\n    watch: {watch}\n\
              accessLog:\n  filePath: \"{folder}/access.log\"\n{access_log}\
              sundew: {{driver: {driver}, workers: {workers}}}\n{statics}"
         )
