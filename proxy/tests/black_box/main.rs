@@ -1,0 +1,22 @@
+//! Black-box tests: the real binary, real sockets, scripted origins; each on both drivers.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod access_log;
+mod body;
+mod errors;
+mod forwarded;
+mod health;
+mod interim;
+mod keep_alive;
+mod lifecycle;
+mod malformed;
+mod real_clients;
+mod reload;
+mod retry;
+mod split_points;
+mod sticky;
+mod sticky_cookie;
+mod upgrade;
+mod weighted;
