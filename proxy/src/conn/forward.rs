@@ -132,7 +132,8 @@ impl Connection {
         } else {
             dial_timeout
         };
-        let lease = upstream::connect(&target.server, limit).await?;
+        // Boxed: a connect with its timer is large, and rare beside exchanges.
+        let lease = Box::pin(upstream::connect(&target.server, limit)).await?;
         exchange.server_address = Some(lease.address);
         Ok(lease)
     }
