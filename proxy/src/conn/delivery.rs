@@ -6,8 +6,9 @@ use super::error::ProxyError;
 use super::exchange::{Asked, Response};
 use super::local::RESPONSE_HEAD_LIMITS;
 use super::relay::{Piece, Relay};
+use crate::http1::chunked::ChunkError;
 use crate::http1::fields::{FieldName, list_members};
-use crate::http1::framing::{Framing, ResponseControl, response_control};
+use crate::http1::framing::{Framing, response_control};
 use crate::http1::head::{Progress, parse_response};
 use crate::http1::rewrite::{ResponseRewrite, write_response};
 use crate::io::buffer::{HEAD_ROOM_BYTES, TAIL_ROOM_BYTES};
@@ -72,16 +73,17 @@ impl Delivery<'_> {
             let Ok(control) = response_control(bytes, &self.response.head, is_head_request) else {
                 return malformed();
             };
+            self.response.control = control;
             match self.response.head.status {
-                101 => return self.upgrade(&control).await,
+                101 => return self.upgrade().await,
                 100..=199 if interims < INTERIM_MAX => {
                     interims += 1;
-                    if let Err(broken) = self.send_interim(&control).await {
+                    if let Err(broken) = self.send_interim().await {
                         return broken;
                     }
                 }
                 100..=199 => return malformed(),
-                _ => return self.send_response(control).await,
+                _ => return self.send_response().await,
             }
         }
     }
@@ -135,12 +137,12 @@ impl Delivery<'_> {
     }
 
     /// 1xx: passed on to clients that know it, without the pins (those come with the final head).
-    async fn send_interim(&mut self, control: &ResponseControl) -> Result<(), Delivered> {
+    async fn send_interim(&mut self) -> Result<(), Delivered> {
         let head_bytes = self.response.head.bytes;
         let is_continue = self.response.head.status == 100;
         let is_known = self.asked.request.head.minor == 1;
         if is_known && !(is_continue && self.asked.gate.is_continue_given()) {
-            self.write_head(control, Framing::Empty, true, false);
+            self.write_head(Framing::Empty, true, false);
             self.send_scratch().await?;
             if is_continue {
                 self.asked.gate.note_continue_given();
@@ -164,14 +166,8 @@ impl Delivery<'_> {
     }
 
     /// Writes the head for the client into the scratch.
-    fn write_head(
-        &mut self,
-        control: &ResponseControl,
-        framing: Framing,
-        keep_alive: bool,
-        upgrades: bool,
-    ) {
-        let Response { head, buffer, scratch, .. } = &mut *self.response;
+    fn write_head(&mut self, framing: Framing, keep_alive: bool, upgrades: bool) {
+        let Response { head, control, buffer, scratch, .. } = &mut *self.response;
         scratch.clear();
         let is_final = head.status >= 200 || upgrades;
         self.shared.local.clock.with_date(|date| {
@@ -193,12 +189,15 @@ impl Delivery<'_> {
     }
 
     /// 101: only what was asked for, and to a protocol that was offered (http1 D12).
-    async fn upgrade(&mut self, control: &ResponseControl) -> Delivered {
-        if !self.asked.request.control.wants_upgrade || !control.upgrades || !self.is_offered() {
+    async fn upgrade(&mut self) -> Delivered {
+        if !self.asked.request.control.wants_upgrade
+            || !self.response.control.upgrades
+            || !self.is_offered()
+        {
             return malformed();
         }
         self.response.origin_status = Some(101);
-        self.write_head(control, Framing::Empty, true, true);
+        self.write_head(Framing::Empty, true, true);
         self.keep_head_for_log();
         let head_bytes = self.response.head.bytes;
         let scratch = std::mem::take(&mut self.response.scratch);
@@ -250,10 +249,34 @@ impl Delivery<'_> {
     }
 
     /// The final response.
-    async fn send_response(&mut self, control: ResponseControl) -> Delivered {
+    async fn send_response(&mut self) -> Delivered {
+        let (keep_alive, needs_reset) = self.begin_response();
+        let offset = self.response.head.bytes;
+        let Ok(piece) = self.next_piece(offset) else { return malformed() };
+        if let Err(broken) = self.send_piece(piece, offset, true).await {
+            return broken;
+        }
+        while !self.response.relay.is_done() {
+            if let Err(end) = self.receive_more().await {
+                let Some(is_cut) = end else { break };
+                return Delivered::Broken { needs_reset: is_cut && needs_reset };
+            }
+            let Ok(piece) = self.next_piece(0) else { return Delivered::Broken { needs_reset } };
+            if let Err(broken) = self.send_piece(piece, 0, false).await {
+                return broken;
+            }
+        }
+        let Response { control, relay, .. } = &*self.response;
+        Delivered::Complete { is_reusable: control.is_reusable && !relay.has_surplus(), keep_alive }
+    }
+
+    /// Writes the head into the scratch. Returns whether the client's connection stays open, and
+    /// whether a cut body must end in a reset, since a close is how it ends anyway.
+    fn begin_response(&mut self) -> (bool, bool) {
         self.shared.watch.upstream_answered();
         let is_http11 = self.asked.request.head.minor == 1;
-        let framing = match control.framing {
+        let from_server = self.response.control.framing;
+        let framing = match from_server {
             Framing::Chunked | Framing::UntilClose if is_http11 => Framing::Chunked,
             Framing::Chunked => Framing::UntilClose,
             other => other,
@@ -266,34 +289,15 @@ impl Delivery<'_> {
         self.asked.gate.note_response_begun();
         self.response.status = self.response.head.status;
         self.response.origin_status = Some(self.response.head.status);
-        self.write_head(&control, framing, keep_alive, false);
+        self.response.relay = Relay::new(from_server, framing == Framing::Chunked);
+        self.write_head(framing, keep_alive, false);
         self.keep_head_for_log();
+        (keep_alive, framing == Framing::UntilClose)
+    }
 
-        let mut relay = Relay::new(control.framing, framing == Framing::Chunked);
-        let needs_reset = framing == Framing::UntilClose;
-        let mut offset = self.response.head.bytes;
-        let mut has_head = true;
-        loop {
-            let Ok(piece) =
-                relay.prepare(&mut self.response.buffer, offset, &mut self.response.decoder)
-            else {
-                return if has_head { malformed() } else { Delivered::Broken { needs_reset } };
-            };
-            if let Err(broken) = self.send_piece(piece, offset, has_head).await {
-                return broken;
-            }
-            if relay.is_done() {
-                break;
-            }
-            (offset, has_head) = (0, false);
-            if let Err(end) = self.receive_more(&mut relay).await {
-                if let Some(broken) = end {
-                    return Delivered::Broken { needs_reset: broken && needs_reset };
-                }
-                break;
-            }
-        }
-        Delivered::Complete { is_reusable: control.is_reusable && !relay.has_surplus(), keep_alive }
+    fn next_piece(&mut self, offset: usize) -> Result<Piece, ChunkError> {
+        let Response { buffer, relay, decoder, .. } = &mut *self.response;
+        relay.prepare(buffer, offset, decoder)
     }
 
     /// Puts the head and the chunk's size before the piece of body in the buffer, and sends it.
@@ -324,15 +328,15 @@ impl Delivery<'_> {
     ///
     /// # Errors
     /// `Some(is_reset_due)` when the body is cut short, `None` when it ended with the connection.
-    async fn receive_more(&mut self, relay: &mut Relay) -> Result<(), Option<bool>> {
+    async fn receive_more(&mut self) -> Result<(), Option<bool>> {
         self.response.buffer.reset_with_room(HEAD_ROOM_BYTES);
         self.shared.watch.await_upstream(self.shared.local.clock.now_ms(), NEVER);
         let received = self.receive().await;
         self.shared.watch.upstream_answered();
         match received {
             Ok(_) => Ok(()),
-            Err(ProxyError::ServerClosed) if relay.ends_with_connection() => {
-                let piece = relay.finish();
+            Err(ProxyError::ServerClosed) if self.response.relay.ends_with_connection() => {
+                let piece = self.response.relay.finish();
                 self.response.buffer.reset_with_room(HEAD_ROOM_BYTES);
                 match self.send_piece(piece, 0, false).await {
                     Ok(()) => Err(None),

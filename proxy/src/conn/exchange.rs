@@ -7,10 +7,11 @@ use std::time::{Instant, SystemTime};
 use sundew_config::model::{LoadBalancer, Server as ConfiguredServer, ServiceIndex, Transport};
 
 use super::gate::Gate;
+use super::relay::Relay;
 use crate::cluster::{Pick, Server, Tables, Trail};
 use crate::http1::chunked::ChunkDecoder;
 use crate::http1::fields::FieldName;
-use crate::http1::framing::{Framing, RequestControl};
+use crate::http1::framing::{Framing, RequestControl, ResponseControl};
 use crate::http1::head::{RequestHead, ResponseHead, Span};
 use crate::http1::target::{Target, TargetForm};
 use crate::io::{Buf, BufferPool};
@@ -249,6 +250,10 @@ impl Request {
 pub struct Response {
     /// Parsed head.
     pub head: ResponseHead,
+    /// Its framing and connection.
+    pub control: ResponseControl,
+    /// Its body, on the way.
+    pub(super) relay: Relay,
     /// The head's bytes, only with an access log that keeps its fields.
     pub head_copy: Vec<u8>,
     /// First what goes to the server, then what comes from it.

@@ -167,16 +167,34 @@ impl Connection {
             Ok(()) => false,
             Err(error) => error.is_untouched,
         };
-        let Exchange { asked, response, picked: Some(picked), lease: Some(lease), .. } =
-            &mut *exchange
-        else {
-            return Attempt::Failed(ProxyError::ServerRefused);
-        };
+        let is_reused = exchange.lease.as_ref().is_some_and(|lease| lease.is_reused);
         // A server may answer and close before it has read a request; so look for an answer
         // unless the connection was dead all along.
-        if is_untouched && lease.is_reused {
+        if is_untouched && is_reused {
             return Attempt::Again;
         }
+        match self.deliver(exchange).await {
+            Delivered::Complete { is_reusable, keep_alive } => {
+                exchange.response.is_server_reusable = is_reusable;
+                Attempt::Done(if keep_alive { Next::KeepAlive } else { Next::Close })
+            }
+            Delivered::Failed {
+                error: ProxyError::ServerClosed | ProxyError::ServerReset,
+                has_bytes: false,
+            } if is_reused && exchange.asked.request.is_idempotent() => {
+                exchange.asked.gate = Gate::default();
+                Attempt::Again
+            }
+            other => self.end_badly(exchange, other).await,
+        }
+    }
+
+    /// Delivers the response to a request that has gone out whole.
+    async fn deliver(&mut self, exchange: &mut Exchange) -> Delivered {
+        let Exchange { asked, response, picked: Some(picked), lease: Some(lease), .. } = exchange
+        else {
+            return Delivered::Failed { error: ProxyError::NoServer, has_bytes: false };
+        };
         let now_ms = self.shared.local.clock.now_ms();
         let deadline_ms = now_ms.saturating_add(response_timeout_ms(picked));
         self.shared.watch.await_upstream(now_ms, deadline_ms);
@@ -188,20 +206,7 @@ impl Connection {
             client: &mut self.stream.write,
             server: &mut lease.stream.read,
         };
-        match delivery.run().await {
-            Delivered::Complete { is_reusable, keep_alive } => {
-                response.is_server_reusable = is_reusable;
-                Attempt::Done(if keep_alive { Next::KeepAlive } else { Next::Close })
-            }
-            Delivered::Failed {
-                error: ProxyError::ServerClosed | ProxyError::ServerReset,
-                has_bytes: false,
-            } if lease.is_reused && asked.request.is_idempotent() => {
-                asked.gate = Gate::default();
-                Attempt::Again
-            }
-            other => self.end_badly(exchange, other).await,
-        }
+        delivery.run().await
     }
 
     /// Sends what was composed.

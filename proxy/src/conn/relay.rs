@@ -7,7 +7,7 @@ use crate::http1::framing::Framing;
 use crate::io::Buf;
 
 /// One body on its way through.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Relay {
     framing: Framing,
     /// Still to come of [`Framing::Length`].
