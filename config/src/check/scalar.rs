@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::raw::did_you_mean;
 use crate::source::At;
 
 const DURATION_HELP: &str = "write seconds, or a duration such as 30s, 500ms or 1m30s";
@@ -124,7 +123,7 @@ pub(super) fn word<T: Copy>(at: &At<'_>, word: &str, words: &[(&str, T)], defaul
         return *value;
     }
     let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
-    let mut help = did_you_mean(word, names.iter().copied());
+    let mut help = at.did_you_mean(word, names.iter().copied());
     if help.is_empty() {
         help = format!("write {}", names.join(", "));
     }

@@ -274,7 +274,7 @@ fn struct_entries<'v, 'a>(
             continue;
         }
         let Some(field) = fields.iter().find(|it| it.eq_ignore_ascii_case(&written)) else {
-            let help = did_you_mean(&written, fields.iter().copied());
+            let help = at.did_you_mean(&written, fields.iter().copied());
             at.key_error(&written, format!("unknown key `{written}`"), help);
             continue;
         };
@@ -294,18 +294,6 @@ fn struct_entries<'v, 'a>(
         }
     }
     entries
-}
-
-/// `did you mean …`, or nothing when no candidate is close.
-pub(crate) fn did_you_mean<'c>(written: &str, candidates: impl Iterator<Item = &'c str>) -> String {
-    let lower = written.to_ascii_lowercase();
-    let distance = |it: &str| strsim::damerau_levenshtein(&lower, &it.to_ascii_lowercase());
-    let far = 1 + written.len().min(12) / 4;
-    candidates
-        .map(|it| (distance(it), it))
-        .filter(|(distance, _)| *distance <= far)
-        .min_by_key(|(distance, _)| *distance)
-        .map_or_else(String::new, |(_, it)| format!("did you mean `{it}`?"))
 }
 
 struct Items<'v, 'a>(std::vec::IntoIter<De<'v, 'a>>);

@@ -110,9 +110,9 @@ pub(crate) struct EntryPointHttp {
     pub(crate) max_header_bytes: i64,
     pub(crate) alias_headers_strategy: Option<String>,
     pub(crate) underscore_headers_strategy: Option<String>,
+    pub(crate) middlewares: Option<Unsupported>,
+    pub(crate) tls: Option<Unsupported>,
     redirections: Option<Unsupported>,
-    middlewares: Option<Unsupported>,
-    tls: Option<Unsupported>,
     encoded_characters: Option<Unsupported>,
 }
 
