@@ -117,8 +117,8 @@ fn what_cannot_be_read_says_where() {
     }
     let table = [
         ("a = 1\nb = 2\na = 3\n", "3:1: not valid TOML: duplicate key"),
-        ("a = [1,\n", "2:1: not valid TOML"),
-        ("a: 1", "1:2: not valid TOML"),
+        ("a = [1,\n", "1:8: not valid TOML"),
+        ("a: 1", "1:4: not valid TOML"),
     ];
     for (text, want) in table {
         let broken = toml(text).unwrap_err();
@@ -138,13 +138,13 @@ fn bombs_are_refused_in_no_time() {
     };
     let ten = |level: usize| vec![format!("*a{}", level - 1); 10].join(", ");
     let lists = laughs("[x]", &|level| format!("a{level}: &a{level} [{}]\n", ten(level)));
-    assert!(lists.starts_with("aliases make the file larger"), "{lists}");
+    assert!(lists.starts_with("more than 64 MiB"), "{lists}");
     let merges = laughs("{x: y}", &|level| {
         format!("a{level}: &a{level} {{<<: [{}], k{level}: v}}\n", ten(level))
     });
-    assert!(merges.starts_with("aliases make the file larger"), "{merges}");
+    assert!(merges.starts_with("more than 64 MiB"), "{merges}");
     let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a,".repeat(1000));
-    assert!(yaml(&long).unwrap_err().message.starts_with("aliases make the file larger"));
+    assert!(yaml(&long).unwrap_err().message.starts_with("more than 64 MiB"));
     assert!(toml(&"[a]\n".repeat(2)).is_err());
     assert!(toml(&format!("a = {}", "[".repeat(100_000))).is_err());
     assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());

@@ -233,8 +233,8 @@ impl Places {
         if parent.cost > EXPANDED_BYTES_MAX {
             return Err(Broken::new(
                 mark,
-                format!("aliases make the file larger than {} MiB", EXPANDED_BYTES_MAX >> 20),
-                "use fewer aliases of aliases",
+                format!("more than {} MiB once aliases are followed", EXPANDED_BYTES_MAX >> 20),
+                "use fewer values, or fewer aliases of aliases",
             ));
         }
         match &mut parent.kind {
