@@ -136,3 +136,12 @@ pub(super) fn parse_bool_off(value: &serde_yaml::Value) -> bool {
     value.as_bool() == Some(false)
         || value.as_str().is_some_and(|it| it == "0" || it.eq_ignore_ascii_case("false"))
 }
+
+/// Reports a text that no head has room for.
+pub(super) fn is_longer_than(bytes_max: usize, text: &str, at: &At<'_>) -> bool {
+    let is_longer = text.len() > bytes_max;
+    if is_longer {
+        at.error(format!("{} bytes long", text.len()), format!("write at most {bytes_max} bytes"));
+    }
+    is_longer
+}

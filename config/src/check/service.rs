@@ -251,7 +251,7 @@ impl<'a> Services<'a> {
             );
             return None;
         }
-        Some(WeightedChild { name: raw.name.clone(), service, weight: weight? })
+        Some(WeightedChild { name: raw.name.clone(), service, weight })
     }
 
     fn has_health(&self, index: ServiceIndex) -> bool {
@@ -279,15 +279,14 @@ fn check_strategy(strategy: Option<&str>, at: &At<'_>) -> bool {
     }
 }
 
-fn weight(written: Option<i64>, at: &At<'_>) -> Option<u32> {
-    let weight = u32::try_from(written.unwrap_or(1)).ok();
-    if weight.is_none() {
-        at.wrong(
-            format!("{} is not a weight", written.unwrap_or_default()),
-            "write 0 (takes part in no rotation) or more",
-        );
-    }
-    weight
+/// 1 unless written; under Traefik a negative one takes part in nothing, like 0.
+fn weight(written: Option<i64>, at: &At<'_>) -> u32 {
+    let written = written.unwrap_or(1);
+    u32::try_from(written).unwrap_or_else(|_| {
+        let help = "write 0 (takes part in no rotation) or more";
+        at.wrong(format!("{written} is not a weight"), help);
+        if written < 0 { 0 } else { u32::MAX }
+    })
 }
 
 /// Every server, or `None` when one of them was refused: under Traefik too it takes the service
@@ -306,13 +305,12 @@ fn servers(raw: &raw::LoadBalancer, at: &At<'_>) -> Option<Vec<Server>> {
     for (index, written) in raw.servers.iter().enumerate() {
         let at = list.index(index);
         let weight = weight(written.weight, &at.key("weight"));
-        let server =
-            server(&written.url, weight.unwrap_or(1), written.preserve_path, &at.key("url"));
+        let server = server(&written.url, weight, written.preserve_path, &at.key("url"));
         if !seen.insert(written.url.as_str()) {
             let message = format!("`{}` is written more than once", written.url);
             at.key("url").warning(message, "write it once, with a higher weight");
         }
-        servers.extend(server.filter(|_| weight.is_some()));
+        servers.extend(server);
     }
     (servers.len() == raw.servers.len()).then_some(servers)
 }

@@ -391,3 +391,15 @@ fn bad_flags_are_named() {
     let none = from_flags(&FlagOptions::default()).unwrap_err();
     assert_eq!(none.len(), 2);
 }
+
+#[test]
+fn a_static_key_in_a_dynamic_file_is_said_to_be_without_effect() {
+    let text = format!("log: {{level: x}}\nx-y: 1\nrooters: 5\n{}", app("a", 1));
+    let files = Files::new(&[("s.yml", BY_FILE), ("app.yml", &text.replace("rooters: 5\n", ""))]);
+    let (_, initial) = files.open("s.yml").unwrap();
+    let want = ["app.yml:1:1: warning: log: a static key in a dynamic file is not read"];
+    assert_eq!(files.lines(&initial.diagnostics), want);
+    files.write("app.yml", &text);
+    let lines = files.open("s.yml").unwrap_err();
+    assert_eq!(lines.last().unwrap(), "app.yml:3:1: unknown key `rooters`");
+}

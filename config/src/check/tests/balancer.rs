@@ -245,6 +245,11 @@ fn weights_and_doubles_are_checked() {
     let body = "servers: [{url: 'http://a', weight: 1.0}, {url: 'http://b', weight: '0'}]";
     let weights: Vec<u32> = balancer(body, STRICT).servers.iter().map(|it| it.weight).collect();
     assert_eq!(weights, [1, 0]);
+    assert_eq!(balancer("servers: [{url: 'http://a', weight: -1}]", LENIENT).servers[0].weight, 0);
+    for bad in ["010", "1_000", "'1.0'", "''"] {
+        let body = format!("servers: [{{url: 'http://a', weight: {bad}}}]");
+        assert_eq!(said(&balancer_file(&body), STRICT).len(), 1, "{bad}");
+    }
     assert_eq!(
         said(&balancer_file("passHostHeader: true"), STRICT),
         ["f.yml:6:7: warning: http.services.app.loadBalancer: \
@@ -326,5 +331,21 @@ fn health_check_mistakes_are_named() {
         let (_, line) = lines[0].split_once(": ").unwrap();
         let at = "http.services.app.loadBalancer.healthCheck";
         assert_eq!(line, format!("{at}{key}: {want}"), "{options}");
+    }
+}
+
+#[test]
+fn texts_that_no_head_has_room_for_are_refused() {
+    let (long, longer) = ("x".repeat(1025), "x".repeat(2049));
+    let table = [
+        format!("{SERVER}sticky: {{cookie: {{name: {long}}}}}"),
+        format!("{SERVER}sticky: {{cookie: {{path: /{long}}}}}"),
+        format!("servers: [{{url: 'http://a/{longer}'}}]"),
+        format!("{SERVER}healthCheck: {{path: /{longer}}}"),
+    ];
+    for body in table {
+        let lines = said(&balancer_file(&body), STRICT);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains(" bytes long; write at most "), "{lines:?}");
     }
 }

@@ -181,8 +181,8 @@ fn service_mistakes_are_named() {
 fn children_stand_before_their_parents() {
     let model = loaded(
         "http:\n  services:\n    a: {weighted: {services: [{name: b, weight: 3}, {name: c@file}]}}\n    \
-         b: {weighted: {services: [{name: c}]}}\n    \
-         c: {loadBalancer: {servers: [{url: 'http://a'}], serversTransport: t}}\n  \
+         b: {weighted: {healthCheck: true, services: [{name: c}]}}\n    \
+         c: {loadBalancer: {servers: [{url: 'http://a'}], serversTransport: t, healthCheck: {path: /}}}\n  \
          serversTransports: {t: {maxIdleConnsPerHost: 7}, u: {}}\n",
         STRICT,
     )
@@ -190,6 +190,8 @@ fn children_stand_before_their_parents() {
     let names: Vec<&str> = model.services.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["c@file", "b@file", "a@file"]);
     let ServiceKind::Weighted(top) = &service(&model, "a@file").kind else { panic!() };
+    let ServiceKind::Weighted(middle) = &service(&model, "b@file").kind else { panic!() };
+    assert!(middle.propagate_health && !top.propagate_health);
     let children: Vec<_> =
         top.children.iter().map(|it| (it.name.as_str(), it.service.0, it.weight)).collect();
     assert_eq!(children, [("b", 1, 3), ("c@file", 0, 1)]);
