@@ -2,6 +2,7 @@
 
 mod balancer;
 mod dynamic;
+mod mutated;
 mod statics;
 
 use std::path::Path;
