@@ -256,6 +256,7 @@ fn a_directory_is_read_recursively_and_the_first_definition_counts() {
         ("conf.d/..2024/b.yml", &app("hidden", 9)),
         ("conf.d/notes.txt", "{{ not read }}"),
     ]);
+    std::os::unix::fs::symlink(files.path("conf.d"), files.path("conf.d/loop.yml")).unwrap();
     let (loader, initial) = files.open("s.yml").unwrap();
     assert_eq!(ports(&initial.model), named(&[("a", 1), ("t", 3)]));
     assert_eq!(
