@@ -133,6 +133,7 @@ impl Loader {
                 errors = found.extract_if(.., |it| it.severity == Severity::Error).collect();
                 if errors.is_empty() {
                     found.extend(kept);
+                    found.sort_by(|a, b| a.place.cmp(&b.place));
                     return Ok((files, model, found));
                 }
             }
