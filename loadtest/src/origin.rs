@@ -292,12 +292,8 @@ mod tests {
     #[test]
     fn a_request_names_its_answer_and_its_body() {
         let bytes = b"POST /b/65536?x HTTP/1.1\r\nHost: a\r\ncontent-length: 12\r\n\r\nrest";
-        let request = Request {
-            answer_bytes: 65536,
-            body: Body::Length(12),
-            is_head: false,
-            is_last: false,
-        };
+        let request =
+            Request { answer_bytes: 65536, body: Body::Length(12), is_head: false, is_last: false };
         assert_eq!(parse(bytes), Some((request, bytes.len() - 4)));
         assert_eq!(parse(&bytes[..40]), None);
     }

@@ -128,12 +128,8 @@ impl Tables {
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
         match self.services.get(service.as_usize()) {
-            Some(ServiceTable::Balancer(table)) => {
-                pick_server(table, service, cookies, trail)
-            }
-            Some(ServiceTable::Weighted(table)) => {
-                self.pick_child(table, service, cookies, trail)
-            }
+            Some(ServiceTable::Balancer(table)) => pick_server(table, service, cookies, trail),
+            Some(ServiceTable::Weighted(table)) => self.pick_child(table, service, cookies, trail),
             None => Err(PickError::NoServer),
         }
     }
@@ -239,8 +235,7 @@ fn read_claim(
         None if value.is_empty() => balanced(StickyOutcome::New, true),
         None => balanced(StickyOutcome::Unknown, true),
         Some(found) if !can_serve(found.member) => {
-            let outcome =
-                if is_again { StickyOutcome::Redispatched } else { StickyOutcome::Down };
+            let outcome = if is_again { StickyOutcome::Redispatched } else { StickyOutcome::Down };
             balanced(outcome, true)
         }
         Some(found) if found.is_current_format => Claim {

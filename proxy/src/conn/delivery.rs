@@ -307,7 +307,8 @@ impl Delivery<'_> {
         let mut offset = self.response.head.bytes;
         let mut has_head = true;
         loop {
-            let Ok(piece) = relay.prepare(&mut self.response.buffer, offset, &mut self.response.decoder)
+            let Ok(piece) =
+                relay.prepare(&mut self.response.buffer, offset, &mut self.response.decoder)
             else {
                 return if has_head { malformed() } else { Delivered::Broken { needs_reset } };
             };
@@ -325,10 +326,7 @@ impl Delivery<'_> {
                 break;
             }
         }
-        Delivered::Complete {
-            is_reusable: control.is_reusable && !relay.has_surplus(),
-            keep_alive,
-        }
+        Delivered::Complete { is_reusable: control.is_reusable && !relay.has_surplus(), keep_alive }
     }
 
     /// Puts the head and the chunk's size before the piece of body in the buffer, and sends it.

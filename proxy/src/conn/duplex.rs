@@ -30,10 +30,7 @@ pub async fn run(
     let mut uploaded = None;
     poll_fn(move |task| {
         if let Poll::Ready(delivered) = delivery.as_mut().poll(task) {
-            return Poll::Ready(DuplexEnd {
-                upload: uploaded.take(),
-                delivered: Some(delivered),
-            });
+            return Poll::Ready(DuplexEnd { upload: uploaded.take(), delivered: Some(delivered) });
         }
         if uploaded.is_none()
             && let Poll::Ready(end) = upload.as_mut().poll(task)

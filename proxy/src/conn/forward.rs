@@ -132,7 +132,8 @@ impl Connection {
         } else {
             dial_timeout
         };
-        let lease = upstream::connect(&target.server, limit).await?;
+        // Boxed: a connect with its timer is large, and rare beside exchanges.
+        let lease = Box::pin(upstream::connect(&target.server, limit)).await?;
         exchange.server_address = Some(lease.address);
         Ok(lease)
     }
@@ -369,11 +370,10 @@ impl Connection {
                 exchange.response.is_server_reusable = is_reusable;
                 Attempt::Done(if keep_alive { Next::KeepAlive } else { Next::Close })
             }
-            Delivered::Failed { error: ProxyError::ServerClosed | ProxyError::ServerReset, has_bytes: false }
-                if lease.is_reused && self.may_send_again(exchange) =>
-            {
-                Attempt::Again
-            }
+            Delivered::Failed {
+                error: ProxyError::ServerClosed | ProxyError::ServerReset,
+                has_bytes: false,
+            } if lease.is_reused && self.may_send_again(exchange) => Attempt::Again,
             other => self.end_badly(exchange, other, lease).await,
         }
     }
@@ -407,7 +407,10 @@ impl Connection {
         exchange.request.body_bytes += received.get();
         match (upload, delivered) {
             (Some((UploadEnd::Failed(error), _)), None) => Attempt::Failed(error),
-            (Some((UploadEnd::Complete, input)), Some(Delivered::Complete { is_reusable, keep_alive })) => {
+            (
+                Some((UploadEnd::Complete, input)),
+                Some(Delivered::Complete { is_reusable, keep_alive }),
+            ) => {
                 exchange.response.is_server_reusable = is_reusable;
                 self.input = input;
                 Attempt::Done(if keep_alive { Next::KeepAlive } else { Next::Linger })

@@ -11,12 +11,10 @@ use std::task::Poll;
 /// short borrows that no panic can leave half-written.
 pub async fn guarded(future: impl Future<Output = ()>) -> bool {
     let mut future = pin!(future);
-    poll_fn(|task| {
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(task))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(())) => Poll::Ready(true),
-            Err(_panic) => Poll::Ready(false),
-        }
+    poll_fn(|task| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(task))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(())) => Poll::Ready(true),
+        Err(_panic) => Poll::Ready(false),
     })
     .await
 }

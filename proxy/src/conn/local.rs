@@ -60,6 +60,7 @@ pub struct Local {
     pub counters: Counters,
     /// Tells the control thread.
     pub on_connect_failed: OnConnectFailed,
+    #[expect(clippy::vec_box, reason = "they are handed out and taken back as boxes")]
     exchanges: RefCell<Vec<Box<Exchange>>>,
 }
 

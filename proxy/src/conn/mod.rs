@@ -155,3 +155,21 @@ impl Connection {
         self.watch.enter(Phase::Lingering, NEVER);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Largest future of a connection: it is what an idle connection costs, beside its socket.
+    const FUTURE_BYTES_MAX: usize = 1024;
+
+    fn future_bytes<F>(_: impl FnOnce(Connection) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_future_of_a_connection_stays_small() {
+        let bytes = future_bytes(|connection| guarded(connection.run()));
+        assert!(bytes <= FUTURE_BYTES_MAX, "{bytes} bytes");
+    }
+}

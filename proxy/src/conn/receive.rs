@@ -35,11 +35,8 @@ impl Connection {
         let patience = &self.watch.downstream_patience;
         let (clock, pool) = (&self.local.clock, &self.local.buffers);
         let fresh = || pool.take_small();
-        let (result, buffer) = self
-            .stream
-            .read
-            .read_patiently(buffer, usize::MAX, patience, clock, pool, fresh)
-            .await;
+        let (result, buffer) =
+            self.stream.read.read_patiently(buffer, usize::MAX, patience, clock, pool, fresh).await;
         self.input = buffer;
         matches!(result, Ok(1..))
     }

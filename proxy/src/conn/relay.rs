@@ -78,7 +78,8 @@ impl Relay {
                 0
             }
             Framing::Length(_) => {
-                let take = usize::try_from(self.remaining).map_or(raw_bytes, |it| it.min(raw_bytes));
+                let take =
+                    usize::try_from(self.remaining).map_or(raw_bytes, |it| it.min(raw_bytes));
                 self.remaining -= take as u64;
                 self.is_done = self.remaining == 0;
                 take

@@ -57,9 +57,7 @@ impl Connection {
             path: target::routing_path(path.unwrap_or(&[]), &mut scratch),
             fields: FieldLines { bytes, spans: request.head.fields.spans() },
         };
-        let found = tables
-            .routes(self.entry.index)
-            .and_then(|routes| routes.find(&view));
+        let found = tables.routes(self.entry.index).and_then(|routes| routes.find(&view));
         request.scratch = scratch;
         let Some(found) = found else { return Err(ProxyError::NoRouter) };
         exchange.router = found.router;

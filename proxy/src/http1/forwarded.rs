@@ -73,9 +73,8 @@ pub fn is_kept(name: FieldName, value: &[u8], identity: &Identity<'_>) -> bool {
 /// Appends the lines that are the proxy's own.
 pub fn write(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, identity: &Identity<'_>) {
     write_forwarded_for(out, bytes, head, identity);
-    let is_missing = |name| {
-        !identity.is_trusted || head.fields.values(bytes, name).all(<[u8]>::is_empty)
-    };
+    let is_missing =
+        |name| !identity.is_trusted || head.fields.values(bytes, name).all(<[u8]>::is_empty);
     if !identity.host.is_empty() && is_missing(FieldName::XForwardedHost) {
         put(out, b"X-Forwarded-Host: ", identity.host);
     }

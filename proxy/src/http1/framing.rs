@@ -89,6 +89,8 @@ pub fn request_control(bytes: &[u8], head: &RequestHead) -> Result<RequestContro
                 is_chunked = true;
             }
             FieldName::FramingAlias => return Err(FramingError::Malformed),
+            // An empty one expects nothing.
+            FieldName::Expect if value.is_empty() => {}
             FieldName::Expect => {
                 if !value.eq_ignore_ascii_case(b"100-continue") {
                     return Err(FramingError::Expectation);
@@ -186,9 +188,9 @@ pub fn is_host(value: &[u8]) -> bool {
                 && inner.iter().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(byte))
         }
         [] => port.is_none(),
-        host => host.iter().all(|byte| {
-            byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%".contains(byte)
-        }),
+        host => host
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%".contains(byte)),
     };
     is_host_valid && port.is_none_or(is_port)
 }
@@ -206,10 +208,7 @@ pub fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
     let tail = authority.get(from..).unwrap_or(&[]);
     match memchr::memchr(b':', tail) {
         None => (authority, None),
-        Some(at) => (
-            authority.get(..from + at).unwrap_or(&[]),
-            authority.get(from + at + 1..),
-        ),
+        Some(at) => (authority.get(..from + at).unwrap_or(&[]), authority.get(from + at + 1..)),
     }
 }
 

@@ -112,9 +112,8 @@ pub enum HeadError {
 pub fn has_end(bytes: &[u8], fresh: usize) -> bool {
     let from = bytes.len().saturating_sub(fresh + 3);
     let tail = bytes.get(from..).unwrap_or(&[]);
-    memchr::memchr_iter(b'\n', tail).any(|at| {
-        matches!(tail.get(at + 1..), Some([b'\n', ..] | [b'\r', b'\n', ..]))
-    })
+    memchr::memchr_iter(b'\n', tail)
+        .any(|at| matches!(tail.get(at + 1..), Some([b'\n', ..] | [b'\r', b'\n', ..])))
 }
 
 /// Parses the request head at the start of `bytes` into `head`.
@@ -300,8 +299,7 @@ pub fn parse_response(
     with_headers(bytes, limits.fields_max, |headers| {
         let mut response = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
-        let status =
-            config.parse_response_with_uninit_headers(&mut response, bytes, headers);
+        let status = config.parse_response_with_uninit_headers(&mut response, bytes, headers);
         finish_response(bytes, &response, status, limits, head)
     })
 }

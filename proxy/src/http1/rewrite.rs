@@ -92,11 +92,7 @@ fn keeps_request_line(
     };
     kept && !(request.control.names_fields
         && !is_protected(name)
-        && is_named_by_connection(
-            request.bytes,
-            &request.head.fields,
-            span.name(request.bytes),
-        ))
+        && is_named_by_connection(request.bytes, &request.head.fields, span.name(request.bytes)))
 }
 
 /// `Content-Length` with leading zeros is never passed on as it is (http1 A5).
@@ -183,18 +179,15 @@ fn keeps_response_line(
     };
     kept && !(response.control.names_fields
         && !is_protected(name)
-        && is_named_by_connection(
-            response.bytes,
-            &response.head.fields,
-            span.name(response.bytes),
-        ))
+        && is_named_by_connection(response.bytes, &response.head.fields, span.name(response.bytes)))
 }
 
 /// Appends what the client must be told about its connection.
 pub fn put_connection(out: &mut Vec<u8>, client_minor: u8, keep_alive: bool) {
     match (client_minor, keep_alive) {
-        (1.., true) | (0, false) => {}
-        (1.., false) => out.extend_from_slice(b"Connection: close\r\n"),
+        (1.., true) => {}
+        // Said to HTTP/1.0 clients too, as Go's server does.
+        (_, false) => out.extend_from_slice(b"Connection: close\r\n"),
         (0, true) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
     }
 }

@@ -17,11 +17,7 @@ use crate::sys::{self, Direction};
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts until the listener is shut down.
-pub(super) async fn accept_all(
-    local: Rc<Local>,
-    entry: Rc<EntryPointLimits>,
-    listener: Listener,
-) {
+pub(super) async fn accept_all(local: Rc<Local>, entry: Rc<EntryPointLimits>, listener: Listener) {
     let mut said_at_ms = None;
     loop {
         match listener.accept().await {

@@ -70,10 +70,7 @@ impl WorkerHandle {
 ///
 /// # Errors
 /// When no event loop can be had, or the thread or its wake pipe cannot be made.
-pub fn start(
-    options: WorkerOptions,
-    reports: UnboundedSender<Report>,
-) -> io::Result<WorkerHandle> {
+pub fn start(options: WorkerOptions, reports: UnboundedSender<Report>) -> io::Result<WorkerHandle> {
     let (inbox, messages, wakes) = inbox::channel()?;
     let (ready, is_ready) = sync_channel::<io::Result<String>>(1);
     let name = format!("sundew-{}", options.index);

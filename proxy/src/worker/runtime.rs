@@ -125,10 +125,7 @@ fn climb(entries: u32) -> io::Result<EventLoop> {
 }
 
 /// A ring of `entries`, or of as many as RLIMIT_MEMLOCK has room for.
-fn build_ring(
-    rung: Rung,
-    entries: u32,
-) -> io::Result<(Runtime<TimeDriver<IoUringDriver>>, u32)> {
+fn build_ring(rung: Rung, entries: u32) -> io::Result<(Runtime<TimeDriver<IoUringDriver>>, u32)> {
     let deadline = Instant::now() + RING_MEMORY_WAIT;
     let mut entries = entries.max(RING_ENTRIES_MIN);
     loop {
