@@ -15,6 +15,7 @@ import re
 import shutil
 import socket
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from origin import Origin, read_chunks, read_head
@@ -83,9 +84,9 @@ class World:
         self.dead.bind(("127.0.0.1", 0))
         self.silent.bind(("127.0.0.1", 0))
         self.silent.listen(64)
-        port = lambda it: f"http://127.0.0.1:{it.getsockname()[1]}"
-        self.urls = {"A": self.a.url, "B": self.b.url, "DEAD": port(self.dead),
-                     "SILENT": port(self.silent)}
+        self.urls = {"A": self.a.url, "B": self.b.url}
+        for name, it in (("DEAD", self.dead), ("SILENT", self.silent)):
+            self.urls[name] = f"http://127.0.0.1:{it.getsockname()[1]}"
 
     def fill(self, text):
         for name, url in self.urls.items():
@@ -262,13 +263,19 @@ def accepted(world, proxy):
     """Traefik starts with whatever it cannot use and answers 404; sundew refuses to start."""
     if not proxy.is_up:
         return {"served": "no"}
-    with socket.create_connection(("127.0.0.1", proxy.port), SECONDS) as stream:
-        stream.settimeout(SECONDS)
-        stream.sendall(b"GET / HTTP/1.1\r\nHost: any.test\r\nConnection: close\r\n\r\n")
-        head = read_head(stream.makefile("rb"))
-    status = int(head[0].split(" ")[1])
-    if status == 404:
-        return {"served": "no"}
+    end = time.monotonic() + 2
+    while True:
+        with socket.create_connection(("127.0.0.1", proxy.port), SECONDS) as stream:
+            stream.settimeout(SECONDS)
+            stream.sendall(b"GET / HTTP/1.1\r\nHost: any.test\r\nConnection: close\r\n\r\n")
+            head = read_head(stream.makefile("rb"))
+        status = int(head[0].split(" ")[1])
+        if status != 404:
+            break
+        # Traefik's routers come some time after its listeners.
+        if proxy.kind == "sundew" or time.monotonic() > end:
+            return {"served": "no"}
+        time.sleep(0.1)
     cookies = [value for name, value in head[1] if name.lower() == "set-cookie"]
     return {"served": status, "set-cookie": blurred(world, cookies, proxy.port)}
 
