@@ -29,7 +29,7 @@ impl Connection {
         exchange.response.body_bytes = response.body.len() as u64;
         let mut out = std::mem::take(&mut exchange.response.scratch);
         out.clear();
-        self.write_own(&exchange.asked, response, keep_alive, &mut out);
+        self.write_own(&exchange.asked, response, (keep_alive, ends_connection), &mut out);
         self.shared.enter_responding();
         let mut out = Buf::from_parts(out, 0);
         let count = out.len();
@@ -52,6 +52,7 @@ impl Connection {
             let delivery = Delivery {
                 client_minor: asked.request.head.minor,
                 keep_alive,
+                is_refusal,
                 is_head_request: asked.request.is_head(),
                 date,
             };
