@@ -136,3 +136,105 @@ pub fn pin_to_cpu(cpu: usize) -> io::Result<()> {
     set.set(cpu);
     Ok(rustix::thread::sched_setaffinity(None, &set)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (ours, listener.accept().unwrap().0)
+    }
+
+    /// Waits until something has arrived: loopback is quick, not instant.
+    fn arrived(socket: &TcpStream) {
+        let mut fds = [PollFd::new(socket, PollFlags::IN | PollFlags::RDHUP)];
+        let limit = Timespec { tv_sec: 10, tv_nsec: 0 };
+        assert_eq!(poll(&mut fds, Some(&limit)).unwrap(), 1);
+    }
+
+    #[test]
+    fn readiness_tells_who_is_gone_from_who_is_quiet() {
+        let (ours, mut peer) = pair();
+        assert_eq!(readiness(ours.as_raw_fd()), Readiness::Quiet);
+        peer.write_all(b"x").unwrap();
+        arrived(&ours);
+        assert_eq!(readiness(ours.as_raw_fd()), Readiness::Bytes);
+        drop(peer);
+        assert_eq!(readiness(ours.as_raw_fd()), Readiness::Bytes, "a FIN behind unread bytes");
+        let _ = (&ours).read(&mut [0; 8]).unwrap();
+        arrived(&ours);
+        assert_eq!(readiness(ours.as_raw_fd()), Readiness::Gone, "a FIN");
+
+        let (ours, peer) = pair();
+        peer.shutdown(std::net::Shutdown::Write).unwrap();
+        arrived(&ours);
+        assert_eq!(readiness(ours.as_raw_fd()), Readiness::Gone, "a half-close");
+
+        let (mut ours, peer) = pair();
+        ours.write_all(b"unread").unwrap();
+        arrived(&peer);
+        reset_on_close(peer.as_raw_fd());
+        drop(peer);
+        arrived(&ours);
+        assert_eq!(readiness(ours.as_raw_fd()), Readiness::Gone, "a reset");
+        assert_eq!(readiness(-1), Readiness::Gone, "no socket");
+    }
+
+    #[test]
+    fn many_are_polled_at_once() {
+        let (quiet, _quiet_peer) = pair();
+        let (gone, gone_peer) = pair();
+        let (noisy, mut noisy_peer) = pair();
+        drop(gone_peer);
+        noisy_peer.write_all(b"x").unwrap();
+        arrived(&gone);
+        arrived(&noisy);
+        let mut seen = Vec::new();
+        let fds = [quiet.as_raw_fd(), gone.as_raw_fd(), noisy.as_raw_fd()];
+        poll_any(&fds, |position| seen.push(position));
+        assert_eq!(seen, [1, 2]);
+    }
+
+    #[test]
+    fn a_read_side_shut_down_still_writes() {
+        let (mut ours, mut peer) = pair();
+        shutdown(ours.as_raw_fd(), Direction::Read);
+        assert_eq!(ours.read(&mut [0; 8]).unwrap(), 0);
+        ours.write_all(b"408").unwrap();
+        shutdown(ours.as_raw_fd(), Direction::Write);
+        let mut text = String::new();
+        peer.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "408");
+        shutdown(-1, Direction::Both);
+    }
+
+    #[test]
+    fn what_is_there_is_received_without_waiting_and_what_fits_is_sent() {
+        let (ours, mut peer) = pair();
+        let mut buffer = Vec::with_capacity(4);
+        assert_eq!(try_recv(ours.as_raw_fd(), &mut buffer), 0, "nothing is there");
+        peer.write_all(b"hello").unwrap();
+        arrived(&ours);
+        assert_eq!(try_recv(ours.as_raw_fd(), &mut buffer), 4);
+        assert_eq!((&buffer[..], buffer.capacity()), (&b"hell"[..], 4), "its capacity, no more");
+        assert!(try_send_all(ours.as_raw_fd(), b"ok"));
+        assert!(!try_send_all(ours.as_raw_fd(), &vec![0; 64 << 20]), "more than a socket takes");
+        assert!(!try_send_all(-1, b"x"));
+    }
+
+    #[test]
+    fn queued_connections_are_accepted_until_there_are_none() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        assert!(try_accept(listener.as_raw_fd()).is_none());
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let accepted = try_accept(listener.as_raw_fd()).expect("a queued connection");
+        assert_eq!(accepted.peer_addr().unwrap(), client.local_addr().unwrap());
+    }
+}

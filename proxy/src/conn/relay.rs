@@ -142,3 +142,6 @@ impl Piece {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

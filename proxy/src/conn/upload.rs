@@ -69,9 +69,10 @@ impl Upload<'_> {
                 return (UploadEnd::NotWanted, self.input);
             }
         }
+        let mut window = Window::new(self.entry.body_window_ms, self.entry.body_window_bytes_min);
         let end = match self.framing {
-            Framing::Length(length) => self.send_length(length).await,
-            _ => self.send_chunks().await,
+            Framing::Length(length) => self.send_length(length, &mut window).await,
+            _ => self.send_chunks(&mut window).await,
         };
         if end == UploadEnd::Complete {
             self.gate.note_upload_done();
@@ -94,11 +95,11 @@ impl Upload<'_> {
         }
     }
 
-    async fn send_length(&mut self, mut remaining: u64) -> UploadEnd {
+    async fn send_length(&mut self, mut remaining: u64, window: &mut Window) -> UploadEnd {
         while remaining > 0 {
             if self.input.is_empty() {
                 let bytes_max = usize::try_from(remaining).unwrap_or(usize::MAX);
-                if let Err(error) = self.receive(bytes_max).await {
+                if let Err(error) = self.receive(bytes_max, window).await {
                     return UploadEnd::Failed(error);
                 }
             }
@@ -114,7 +115,7 @@ impl Upload<'_> {
         UploadEnd::Complete
     }
 
-    async fn send_chunks(&mut self) -> UploadEnd {
+    async fn send_chunks(&mut self, window: &mut Window) -> UploadEnd {
         let mut decoder = ChunkDecoder::new();
         let mut out = self.local.buffers.take_large();
         let end = loop {
@@ -130,7 +131,7 @@ impl Upload<'_> {
             if decoder.is_done() {
                 break UploadEnd::Complete;
             }
-            if let Err(error) = self.receive(usize::MAX).await {
+            if let Err(error) = self.receive(usize::MAX, window).await {
                 break UploadEnd::Failed(error);
             }
         };
@@ -154,19 +155,17 @@ impl Upload<'_> {
     }
 
     /// Appends what the client sends to the empty input.
-    async fn receive(&mut self, bytes_max: usize) -> Result<(), ProxyError> {
+    async fn receive(&mut self, bytes_max: usize, window: &mut Window) -> Result<(), ProxyError> {
+        let began_ms = self.local.clock.now_ms();
         if !self.gate.has_response_begun() {
-            let now_ms = self.local.clock.now_ms();
-            let window_ms =
-                self.entry.body_window_ms.min(self.deadline_ms.saturating_sub(now_ms).max(1));
-            let is_last = window_ms < self.entry.body_window_ms;
-            // In the last window of `readTimeout` no progress is enough.
-            let bytes_min = if is_last { u64::MAX } else { self.entry.body_window_bytes_min };
-            self.watch.enter_while_moving(Phase::RequestBody, now_ms, window_ms, bytes_min);
+            let deadline_ms = window.deadline_ms(began_ms).min(self.deadline_ms);
+            self.watch.enter(Phase::RequestBody, deadline_ms);
         }
         match self.client.read(&mut self.input, bytes_max).await {
             Ok(received @ 1..) => {
                 self.watch.note_progress(received);
+                let waited_ms = self.local.clock.now_ms().saturating_sub(began_ms);
+                window.note(waited_ms, received);
                 Ok(())
             }
             Ok(0) | Err(_) if self.watch.take_expiry() == Some(Expiry::Deadline) => {
@@ -185,6 +184,36 @@ impl Upload<'_> {
 
     fn note_body(&self, bytes: usize) {
         self.body_bytes.set(self.body_bytes.get() + bytes as u64);
+    }
+}
+
+/// How slow a client's body may be (http1 G2): so many bytes in so much time spent on waiting for
+/// them. It spans receives, or a byte now and then would keep a connection for ever.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    whole_ms: u64,
+    bytes_min: u64,
+    left_ms: u64,
+    bytes: u64,
+}
+
+impl Window {
+    fn new(whole_ms: u64, bytes_min: u64) -> Self {
+        Self { whole_ms, bytes_min, left_ms: whole_ms, bytes: 0 }
+    }
+
+    /// When a receive that begins at `now_ms` has used it up.
+    fn deadline_ms(self, now_ms: u64) -> u64 {
+        now_ms.saturating_add(self.left_ms)
+    }
+
+    /// A receive took `waited_ms` and brought `received` bytes; enough of them begin a new window.
+    fn note(&mut self, waited_ms: u64, received: usize) {
+        self.bytes += received as u64;
+        self.left_ms = self.left_ms.saturating_sub(waited_ms);
+        if self.bytes >= self.bytes_min {
+            *self = Self::new(self.whole_ms, self.bytes_min);
+        }
     }
 }
 
@@ -230,3 +259,6 @@ pub(super) fn encode_chunked_body(
     }
     Ok(Encoded { input_bytes: at, data_bytes })
 }
+
+#[cfg(test)]
+mod tests;

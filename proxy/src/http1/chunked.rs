@@ -8,8 +8,11 @@ use std::ops::Range;
 use super::fields::{FieldName, Fields, classify, is_token_byte};
 use super::head::HeadLimits;
 
-/// Digits of the largest accepted chunk size: below 2^60, so no arithmetic can overflow (B2).
-const SIZE_DIGITS_MAX: u8 = 15;
+/// Digits of a chunk size, zeros in front included (B2).
+const SIZE_DIGITS_MAX: u8 = 16;
+
+/// Sizes from here on are refused, so that no arithmetic can overflow (B2).
+const SIZE_END: u64 = 1 << 63;
 
 /// Of the extensions of one chunk (http1 B7).
 pub const EXTENSION_BYTES_MAX: u32 = 4 * 1024;
@@ -163,6 +166,9 @@ impl ChunkDecoder {
         }
         self.digits += 1;
         self.size = (self.size << 4) | u64::from(digit);
+        if self.size >= SIZE_END {
+            return Err(ChunkError);
+        }
         Ok(State::Size)
     }
 
@@ -216,13 +222,15 @@ impl ChunkDecoder {
             return;
         }
         fields.copy_lines(&self.trailers, 0, out, |name, span| {
-            name == FieldName::Other && !is_content_field(span.name(&self.trailers))
+            name == FieldName::Other && !belongs_to_head(span.name(&self.trailers))
         });
     }
 }
 
-fn is_content_field(name: &[u8]) -> bool {
-    name.get(..8).is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"content-"))
+fn belongs_to_head(name: &[u8]) -> bool {
+    [&b"content-"[..], b"x-forwarded-"].into_iter().any(|prefix| {
+        name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    })
 }
 
 fn parse_trailers(bytes: &[u8], fields: &mut Fields) -> Result<(), ChunkError> {

@@ -64,8 +64,9 @@ pub fn request_control(bytes: &[u8], head: &RequestHead) -> Result<RequestContro
     let mut length = None;
     let mut is_chunked = false;
     let mut hosts = 0_u32;
+    let mut says_close = false;
     let mut asks_upgrade = false;
-    let mut names_upgrade = false;
+    let mut protocols = Protocols::default();
     for (name, span) in head.fields.iter() {
         let value = span.value(bytes);
         match name {
@@ -99,9 +100,9 @@ pub fn request_control(bytes: &[u8], head: &RequestHead) -> Result<RequestContro
                 control.expects_continue = is_http11;
             }
             FieldName::Connection => {
-                read_connection(value, is_http11, &mut control, &mut asks_upgrade);
+                read_connection(value, is_http11, &mut control, &mut says_close, &mut asks_upgrade);
             }
-            FieldName::Upgrade => names_upgrade = is_tunnelled(value),
+            FieldName::Upgrade => protocols.note(value),
             FieldName::Te => {
                 control.takes_trailers |= list_members(value).any(is_trailers);
             }
@@ -118,9 +119,13 @@ pub fn request_control(bytes: &[u8], head: &RequestHead) -> Result<RequestContro
         (Some(length), false) => Framing::Length(length),
     };
     control.expects_continue &= control.framing != Framing::Empty;
+    // Whatever else is said beside it, in whichever order (RFC 9112 §9.3).
+    control.keep_alive &= !says_close;
     // An upgrade with a body would have to be framed first: it is a plain request (http1 D12).
-    control.wants_upgrade =
-        asks_upgrade && names_upgrade && is_http11 && control.framing == Framing::Empty;
+    control.wants_upgrade = asks_upgrade
+        && is_http11
+        && control.framing == Framing::Empty
+        && protocols.may_be_tunnelled(head.method.of(bytes));
     Ok(control)
 }
 
@@ -128,11 +133,12 @@ fn read_connection(
     value: &[u8],
     is_http11: bool,
     control: &mut RequestControl,
+    says_close: &mut bool,
     asks_upgrade: &mut bool,
 ) {
     for member in list_members(value) {
         if member.eq_ignore_ascii_case(b"close") {
-            control.keep_alive = false;
+            *says_close = true;
         } else if member.eq_ignore_ascii_case(b"keep-alive") {
             control.keep_alive |= !is_http11;
         } else if member.eq_ignore_ascii_case(b"upgrade") {
@@ -147,10 +153,28 @@ fn is_trailers(member: &[u8]) -> bool {
     member.eq_ignore_ascii_case(b"trailers")
 }
 
-/// Any protocol but `h2c`, which would smuggle requests past the proxy (http1 D13).
-fn is_tunnelled(value: &[u8]) -> bool {
-    let mut members = list_members(value).peekable();
-    members.peek().is_some() && members.all(|member| !member.eq_ignore_ascii_case(b"h2c"))
+/// What all `Upgrade` lines of a request offer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Protocols {
+    some: bool,
+    h2c: bool,
+    websocket: bool,
+}
+
+impl Protocols {
+    fn note(&mut self, value: &[u8]) {
+        for member in list_members(value) {
+            self.some = true;
+            self.h2c |= member.eq_ignore_ascii_case(b"h2c");
+            self.websocket |= member.eq_ignore_ascii_case(b"websocket");
+        }
+    }
+
+    /// Any protocol but `h2c`, which would smuggle requests past the proxy (http1 D13); a
+    /// WebSocket by GET only (D14).
+    fn may_be_tunnelled(self, method: &[u8]) -> bool {
+        self.some && !self.h2c && (!self.websocket || method == b"GET")
+    }
 }
 
 /// Exactly `chunked`, or a reason to refuse (http1 A6–A8).
@@ -251,6 +275,7 @@ pub fn response_control(
     };
     let mut length = None;
     let mut is_chunked = false;
+    let mut says_close = false;
     for (name, span) in head.fields.iter() {
         let value = span.value(bytes);
         match name {
@@ -273,7 +298,7 @@ pub fn response_control(
             FieldName::Connection => {
                 for member in list_members(value) {
                     if member.eq_ignore_ascii_case(b"close") {
-                        control.is_reusable = false;
+                        says_close = true;
                     } else if member.eq_ignore_ascii_case(b"keep-alive") {
                         control.is_reusable |= !is_http11;
                     } else if member.eq_ignore_ascii_case(b"upgrade") {
@@ -286,19 +311,18 @@ pub fn response_control(
             _ => {}
         }
     }
+    if length.is_some() && is_chunked {
+        // The length is dropped; what sends both is not trusted with another request.
+        control.is_reusable = false;
+        control.has_plain_length = false;
+    }
     control.framing = match (length, is_chunked) {
         _ if has_no_body(head.status, is_head_request) => Framing::Empty,
-        (None, true) => Framing::Chunked,
-        (Some(_), true) => {
-            // The length is dropped; what sends both is not trusted with another request.
-            control.is_reusable = false;
-            control.has_plain_length = false;
-            Framing::Chunked
-        }
+        (_, true) => Framing::Chunked,
         (Some(length), false) => Framing::Length(length),
         (None, false) => Framing::UntilClose,
     };
-    control.is_reusable &= control.framing != Framing::UntilClose;
+    control.is_reusable &= !says_close && control.framing != Framing::UntilClose;
     Ok(control)
 }
 

@@ -134,20 +134,27 @@ pub fn parse_request(
     // C13: one empty line before the request line is skipped.
     let skipped = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
     let rest = bytes.get(skipped..).unwrap_or(&[]);
-    if matches!(rest.first(), Some(b'\r' | b'\n')) && !(skipped == 0 && rest.len() == 1) {
+    // A CR alone may become that empty line.
+    if matches!(rest.first(), Some(b'\r' | b'\n')) && bytes != b"\r" {
         return Err(HeadError::Malformed);
     }
+    // The skipped bytes count: what is buffered is what the limits bound.
+    let left = HeadLimits {
+        bytes_max: limits.bytes_max.saturating_sub(skipped),
+        line_bytes_max: limits.line_bytes_max.saturating_sub(skipped),
+        ..*limits
+    };
     let parsed = with_headers(rest, limits.fields_max, |headers| {
         let mut request = httparse::Request::new(&mut []);
         let status = request.parse_with_uninit_headers(rest, headers);
-        let parsed = finish_request(rest, &request, status, limits, head);
-        parsed
-    })?;
-    if parsed == Progress::Partial {
-        return check_partial_request(rest, limits);
+        finish_request(rest, &request, status, &left, head)
+    });
+    match parsed {
+        Ok(Progress::Complete) => shift(head, skipped),
+        Ok(Progress::Partial) => check_partial_request(rest, &left)?,
+        Err(_) => check_line(rest, &left)?,
     }
-    shift(head, skipped);
-    Ok(Progress::Complete)
+    parsed
 }
 
 /// Calls `parse` with room for `fields_max` headers: on the stack for the usual limit.
@@ -177,7 +184,7 @@ fn finish_request(
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(Progress::Partial),
         Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooLarge),
-        Err(httparse::Error::Version) => return Err(version_error(bytes)),
+        Err(httparse::Error::Version) => return judge_version(bytes),
         Err(_) => return Err(HeadError::Malformed),
     };
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
@@ -249,29 +256,33 @@ fn take_fields(
     Ok(())
 }
 
-/// Limits that an unfinished head has passed already.
-fn check_partial_request(bytes: &[u8], limits: &HeadLimits) -> Result<Progress, HeadError> {
-    let line = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
-    if line > limits.line_bytes_max {
-        return Err(HeadError::LineTooLong);
-    }
-    if bytes.len() >= limits.bytes_max {
-        return Err(HeadError::TooLarge);
-    }
-    Ok(Progress::Partial)
+/// Limits that an unfinished head has passed already: it needs one byte more at least.
+fn check_partial_request(bytes: &[u8], limits: &HeadLimits) -> Result<(), HeadError> {
+    check_line(bytes, limits)?;
+    if bytes.len() >= limits.bytes_max { Err(HeadError::TooLarge) } else { Ok(()) }
 }
 
-/// `HTTP/d.d` is a version that is not spoken here; anything else is malformed.
-fn version_error(bytes: &[u8]) -> HeadError {
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let has_three_parts = line.iter().filter(|byte| **byte == b' ').count() == 2;
+/// A line without its LF in the first `line_bytes_max` bytes is too long, whatever is wrong with
+/// it besides: the same answer wherever the head was split.
+fn check_line(bytes: &[u8], limits: &HeadLimits) -> Result<(), HeadError> {
+    let line_bytes = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
+    if line_bytes >= limits.line_bytes_max { Err(HeadError::LineTooLong) } else { Ok(()) }
+}
+
+/// `HTTP/d.d` behind two single spaces is a version that is not spoken here; anything else is
+/// malformed. Which of them is not known before the line is whole.
+#[cold]
+fn judge_version(bytes: &[u8]) -> Result<Progress, HeadError> {
+    let Some(end) = memchr::memchr(b'\n', bytes) else { return Ok(Progress::Partial) };
+    let line = bytes.get(..end).unwrap_or(&[]);
+    let spaces = line.iter().filter(|byte| **byte == b' ').count();
     match line {
-        _ if !has_three_parts => HeadError::Malformed,
-        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
-            HeadError::Version
+        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9', b'\r']
+            if spaces == 2 =>
+        {
+            Err(HeadError::Version)
         }
-        _ => HeadError::Malformed,
+        _ => Err(HeadError::Malformed),
     }
 }
 

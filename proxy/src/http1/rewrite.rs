@@ -38,9 +38,8 @@ pub fn write_request(out: &mut Vec<u8>, request: &RequestRewrite<'_>) {
         }
     };
     let rewrites_length = match control.framing {
-        Framing::Length(_) => has_loose_length(bytes, &head.fields),
+        Framing::Length(_) | Framing::Empty => has_loose_length(bytes, &head.fields),
         Framing::Chunked | Framing::UntilClose => true,
-        Framing::Empty => false,
     };
     head.fields.copy_lines(bytes, from, out, |name, span| {
         keeps_request_line(name, span, request, rewrites_length)
@@ -50,6 +49,7 @@ pub fn write_request(out: &mut Vec<u8>, request: &RequestRewrite<'_>) {
     }
     match control.framing {
         Framing::Length(length) if rewrites_length => put_length(out, length),
+        Framing::Empty if rewrites_length => put_length(out, 0),
         Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         _ => {}
     }
@@ -132,11 +132,19 @@ pub fn write_response<'l>(
 ) {
     let ResponseRewrite { bytes, head, control, .. } = *response;
     out.extend_from_slice(if response.client_minor == 1 { b"HTTP/1.1" } else { b"HTTP/1.0" });
-    out.extend_from_slice(bytes.get(8..head.line_bytes).unwrap_or(&[]));
+    match bytes.get(8..head.line_bytes).unwrap_or(&[]) {
+        // The blank behind the status is not optional (RFC 9112 §4).
+        [status @ .., b'\r', b'\n'] if status.len() == " 200".len() => {
+            out.extend_from_slice(status);
+            out.extend_from_slice(b" \r\n");
+        }
+        rest => out.extend_from_slice(rest),
+    }
     for line in own_lines {
         out.extend_from_slice(line);
     }
-    let keeps_length = control.has_plain_length && head.status != 204;
+    // RFC 9110 §8.6: never in 1xx and 204.
+    let keeps_length = control.has_plain_length && head.status >= 200 && head.status != 204;
     head.fields.copy_lines(bytes, head.line_bytes, out, |name, span| {
         keeps_response_line(name, span, response, keeps_length)
     });

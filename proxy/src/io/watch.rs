@@ -348,3 +348,6 @@ impl Watches {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
