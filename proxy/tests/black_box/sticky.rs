@@ -82,7 +82,8 @@ fn every_older_format_is_honoured_and_rewritten(driver: Driver) {
     assert_eq!(fnv1a("http://10.0.1.10:8080"), "1389b137344077b6");
     let (a, b) = (Origin::named("a"), Origin::named("b"));
     let proxy = Setup::new(driver, app(&[&a.url(), &b.url()])).start();
-    let formats: [(&str, fn(&str) -> String); 5] = [
+    type ValueOf = fn(&str) -> String;
+    let formats: [(&str, ValueOf); 5] = [
         ("Traefik up to 2.4, the URL itself", str::to_owned),
         ("FNV-1", fnv1),
         ("FNV-1 twice", |url| fnv1(&fnv1(url))),

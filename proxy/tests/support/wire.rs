@@ -17,6 +17,9 @@ pub(crate) struct Head {
     pub(crate) fields: Vec<(String, String)>,
 }
 
+/// Names and values of a trailer section.
+pub(crate) type Trailers = Vec<(String, String)>;
+
 impl Head {
     /// Every value of a field, in order; names match whatever their case.
     pub(crate) fn all(&self, name: &str) -> Vec<&str> {
@@ -90,7 +93,7 @@ impl Wire {
     }
 
     /// A chunked body to its end, with the trailer fields.
-    pub(crate) fn read_chunked(&mut self) -> io::Result<(Vec<u8>, Vec<(String, String)>)> {
+    pub(crate) fn read_chunked(&mut self) -> io::Result<(Vec<u8>, Trailers)> {
         let mut body = Vec::new();
         loop {
             let line = self.read_line()?;
