@@ -109,8 +109,9 @@ fn allocations_of_a_window(driver: DriverChoice) -> usize {
 
     let value = sundew::sticky::current_value(&url);
     let value = std::str::from_utf8(&value).unwrap();
-    let request =
-        format!("GET /path?q=1 HTTP/1.1\r\nHost: h\r\nUser-Agent: t\r\nCookie: sid={value}\r\n\r\n");
+    let request = format!(
+        "GET /path?q=1 HTTP/1.1\r\nHost: h\r\nUser-Agent: t\r\nCookie: sid={value}\r\n\r\n"
+    );
     let mut client = TcpStream::connect(address).unwrap();
     client.set_nodelay(true).unwrap();
     client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();

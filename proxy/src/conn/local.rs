@@ -231,7 +231,7 @@ impl Local {
 
     /// Takes an exchange back.
     pub fn give_back_exchange(&self, mut exchange: Box<Exchange>) {
-        self.buffers.give_back(exchange.clear());
+        exchange.clear(&self.buffers);
         let mut exchanges = self.exchanges.borrow_mut();
         if exchanges.len() < EXCHANGES_MAX {
             exchanges.push(exchange);

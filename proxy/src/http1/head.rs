@@ -265,7 +265,9 @@ fn check_partial_request(bytes: &[u8], limits: &HeadLimits) -> Result<Progress, 
 fn version_error(bytes: &[u8]) -> HeadError {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let has_three_parts = line.iter().filter(|byte| **byte == b' ').count() == 2;
     match line {
+        _ if !has_three_parts => HeadError::Malformed,
         [.., b' ', b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
             HeadError::Version
         }
