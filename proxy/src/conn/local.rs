@@ -60,6 +60,7 @@ pub struct Local {
     pub counters: Counters,
     /// Tells the control thread.
     pub on_connect_failed: OnConnectFailed,
+    #[expect(clippy::vec_box, reason = "an exchange is large: it is handed on in its box")]
     exchanges: RefCell<Vec<Box<Exchange>>>,
 }
 

@@ -177,6 +177,7 @@ fn a_response_s_lines_travel_as_they_came_behind_our_own() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn responses_are_rewritten_for_their_client() {
     let old = Client { minor: 0, ..CLIENT };
     let closes = Client { keep_alive: false, ..CLIENT };
