@@ -105,7 +105,8 @@ impl Loader {
         } else {
             changed_keys(&self.static_value, &root.source.value)
         };
-        let (files, broken) = dynamic_files(&root, &self.statics.model, lenient);
+        let (files, broken) =
+            dynamic_files(&root, &self.statics.model, lenient).map_err(|it| vec![it])?;
         let (files, model, mut diagnostics) = self.settle(&root, files, broken)?;
         diagnostics.retain(|it| it.severity != Severity::Note);
         self.good = files.into_iter().map(|it| (it.source.file.clone(), it)).collect();
@@ -132,13 +133,13 @@ impl Loader {
                 errors = found.extract_if(.., |it| it.severity == Severity::Error).collect();
                 if errors.is_empty() {
                     found.extend(kept);
+                    found.sort_by(|a, b| a.place.cmp(&b.place));
                     return Ok((files, model, found));
                 }
             }
             let bad: BTreeSet<PathBuf> = errors.iter().map(|it| it.place.file.clone()).collect();
             let is_final = |it: &PathBuf| replaced.contains(it) || it == &root.source.file;
-            let walk_failed = |it: &PathBuf| it.is_dir();
-            if !is_directory || bad.iter().any(|it| is_final(it) || walk_failed(it)) {
+            if !is_directory || bad.iter().any(is_final) {
                 errors.extend(kept);
                 return Err(errors);
             }
@@ -210,7 +211,8 @@ impl Whole {
         let reports = Reports::new(options.lenient);
         root.diagnostics.iter().cloned().for_each(|it| reports.push(it));
         let statics = check::statics(&root.root, &At::root(&root.source, &reports));
-        let (files, broken) = dynamic_files(&root, &statics.model, options.lenient);
+        let (files, broken) = dynamic_files(&root, &statics.model, options.lenient)
+            .unwrap_or_else(|walk_failed| (Vec::new(), vec![walk_failed]));
         broken.into_iter().for_each(|it| reports.push(it));
         let found = reports.into_diagnostics();
         Self { root, statics, files, found }
@@ -227,19 +229,16 @@ impl Whole {
 }
 
 /// The files of the file provider, and one problem for each that could not be read. The static
-/// file itself is left out: its dynamic part counts once.
+/// file itself is left out: its dynamic part counts once. `Err`: the directory cannot be read.
 fn dynamic_files(
     root: &Parsed,
     statics: &StaticModel,
     lenient: bool,
-) -> (Vec<Arc<Parsed>>, Diagnostics) {
+) -> Result<(Vec<Arc<Parsed>>, Diagnostics), Diagnostic> {
     let paths = match statics.file_provider.as_ref().map(|it| &it.source) {
         None => Vec::new(),
         Some(FileSource::File(file)) => vec![file.clone()],
-        Some(FileSource::Directory(directory)) => match file::walk(directory) {
-            Ok(tree) => tree.files,
-            Err(failed) => return (Vec::new(), vec![failed]),
-        },
+        Some(FileSource::Directory(directory)) => file::walk(directory)?.files,
     };
     let own = root.source.file.canonicalize().ok();
     let is_own = |path: &Path| own.is_some() && path.canonicalize().ok() == own;
@@ -250,7 +249,7 @@ fn dynamic_files(
             Err(problem) => broken.push(problem),
         }
     }
-    (files, broken)
+    Ok((files, broken))
 }
 
 /// The model of all dynamic parts, and every problem of reading and checking them.

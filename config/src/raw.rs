@@ -11,7 +11,7 @@ mod statics;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, Visitor};
 
-pub(crate) use de::{Role, did_you_mean, is_dynamic_key, is_static_key, read};
+pub(crate) use de::{Role, is_dynamic_key, is_static_key, read};
 pub(crate) use dynamic::*;
 pub(crate) use statics::*;
 

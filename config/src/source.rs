@@ -3,6 +3,8 @@
 //! Owns the limits on a file and the collecting of problems ([`Reports`], [`At`]). Interprets no
 //! key. Called by `provider` (reading), `raw` and `check` (reporting).
 
+#[cfg(test)]
+mod tests;
 mod toml;
 mod yaml;
 
@@ -122,6 +124,9 @@ impl Source {
         self.value.as_mapping().into_iter().flat_map(|it| it.keys()).filter_map(Value::as_str)
     }
 }
+
+/// Names that a misspelled one is compared with.
+const CANDIDATES_MAX: usize = 2000;
 
 /// Problems kept of each severity: a hostile file must not fill the log.
 pub(crate) const REPORTS_MAX: usize = 1000;
@@ -310,12 +315,47 @@ impl<'a> At<'a> {
             "" => "not supported by sundew yet".to_owned(),
             _ => format!("not supported by sundew yet: {what}"),
         };
+        let mark = self.mark(what.is_empty());
         if self.reports.lenient {
-            self.report(Severity::Warning, self.mark(true), message, help.to_owned());
+            self.report(Severity::Warning, mark, message, help.to_owned());
         } else {
             let help = if help.is_empty() { "remove it, or start with --lenient" } else { help };
-            self.report(Severity::Error, self.mark(true), message, help.to_owned());
+            self.report(Severity::Error, mark, message, help.to_owned());
         }
+    }
+
+    /// Whether the load goes on with what is left.
+    pub(crate) fn is_lenient(&self) -> bool {
+        self.reports.lenient
+    }
+
+    /// What becomes of an object that is wrong by itself; without `--lenient` nothing runs at all,
+    /// and there is nothing to say.
+    pub(crate) fn left_out(&self, message: &str) {
+        if self.reports.lenient {
+            self.report(Severity::Warning, self.mark(true), message.to_owned(), String::new());
+        }
+    }
+
+    /// `did you mean …`, or nothing when no candidate is close (or nobody will read it).
+    pub(crate) fn did_you_mean<'c>(
+        &self,
+        written: &str,
+        candidates: impl Iterator<Item = &'c str>,
+    ) -> String {
+        if self.reports.inner.borrow().list.len() >= REPORTS_MAX {
+            return String::new();
+        }
+        let lower = written.to_ascii_lowercase();
+        let far = 1 + written.len().min(12) / 4;
+        let distance = |it: &str| strsim::damerau_levenshtein(&lower, &it.to_ascii_lowercase());
+        candidates
+            .take(CANDIDATES_MAX)
+            .filter(|it| it.len().abs_diff(lower.len()) <= far)
+            .map(|it| (distance(it), it))
+            .filter(|(distance, _)| *distance <= far)
+            .min_by_key(|(distance, _)| *distance)
+            .map_or_else(String::new, |(_, it)| format!("did you mean `{it}`?"))
     }
 
     /// Accepted, but probably not meant.

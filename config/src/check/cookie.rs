@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sha1::{Digest as _, Sha1};
 
-use super::scalar::{parse_bool_off, word};
+use super::scalar::{is_longer_than, parse_bool_off, word};
 use crate::model::{SameSite, StickyCookie};
 use crate::raw;
 use crate::source::At;
@@ -24,7 +24,14 @@ pub(super) fn sticky(raw: Option<&raw::Sticky>, name: &str, at: &At<'_>) -> Opti
     None
 }
 
+/// Of a name, path or domain: browsers ignore longer attributes (RFC 6265bis §5.6).
+const TEXT_BYTES_MAX: usize = 1024;
+
 fn cookie(raw: &raw::Cookie, service: &str, at: &At<'_>) -> StickyCookie {
+    for (key, text) in [("name", &raw.name), ("domain", &raw.domain)] {
+        is_longer_than(TEXT_BYTES_MAX, text, &at.key(key));
+    }
+    is_longer_than(TEXT_BYTES_MAX, raw.path.as_deref().unwrap_or_default(), &at.key("path"));
     let name = if raw.name.is_empty() { generated_name(service) } else { sanitised(&raw.name) };
     if !raw.name.is_empty() && name != raw.name {
         let message = format!("`{}` is sent as `{name}`", raw.name.escape_debug());

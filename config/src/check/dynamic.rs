@@ -8,7 +8,7 @@ use crate::model::{
     EntryPoint, EntryPointIndex, Model, Router, RouterTarget, StaticModel, Transport,
     TransportIndex,
 };
-use crate::raw::{self, did_you_mean};
+use crate::raw;
 use crate::rule;
 use crate::source::{At, Reports, Source};
 
@@ -157,14 +157,17 @@ fn router(
     // Serving it without what it asks for could open a door that it keeps shut.
     let must_not_serve =
         raw.middlewares.is_some() || raw.tls.is_some() || raw.parent_refs.is_some();
-    let entry_points = entry_points?;
-    if entry_points.is_empty() || !priority_is_good {
-        return None;
+    if must_not_serve || target == RouterTarget::LeftOut {
+        at.left_out("this router answers 404");
     }
+    let (Some(entry_points), Some(rule), true) = (entry_points, rule, priority_is_good) else {
+        at.left_out("this router is left out");
+        return None;
+    };
     Some(Router {
         name: qualified(name),
         entry_points,
-        rule: rule?,
+        rule,
         priority: if raw.priority == 0 {
             i64::try_from(raw.rule.len()).unwrap_or(PRIORITY_MAX)
         } else {
@@ -198,12 +201,12 @@ fn router_entry_points(
             Some(known) if indexes.contains(&known) => {}
             Some(known) => indexes.push(known),
             None => {
-                let help = did_you_mean(name, points.iter().map(|it| it.name.as_str()));
+                let help = at.did_you_mean(name, points.iter().map(|it| it.name.as_str()));
                 list.index(index).wrong(format!("there is no entry point `{name}`"), help);
             }
         }
     }
-    Some(indexes)
+    (!indexes.is_empty()).then_some(indexes)
 }
 
 fn router_rule(raw: &raw::Router, at: &At<'_>) -> Option<rule::Rule> {

@@ -32,10 +32,21 @@ pub(crate) fn default_entry_point(name: &str, address: ListenAddress) -> EntryPo
     }
 }
 
-/// One entry point of the file.
-pub(super) fn entry_point(name: &str, raw: &raw::EntryPoint, at: &At<'_>) -> EntryPoint {
-    let fallback = ListenAddress { host: String::new(), port: 0 };
-    let address = listen_address(&raw.address, &at.key("address")).unwrap_or(fallback);
+/// One entry point of the file; `None` when it cannot be served (or was reported).
+pub(super) fn entry_point(name: &str, raw: &raw::EntryPoint, at: &At<'_>) -> Option<EntryPoint> {
+    let address = listen_address(&raw.address, &at.key("address"));
+    // Without them it would serve in the clear, or let in what they keep out.
+    let must_not_serve = raw.http.tls.is_some() || raw.http.middlewares.is_some();
+    let is_left_out = address.is_none() || must_not_serve;
+    let nowhere = ListenAddress { host: String::new(), port: 0 };
+    let point = complete(name, address.unwrap_or(nowhere), raw, at);
+    if is_left_out {
+        at.left_out("this entry point is left out");
+    }
+    (!is_left_out).then_some(point)
+}
+
+fn complete(name: &str, address: ListenAddress, raw: &raw::EntryPoint, at: &At<'_>) -> EntryPoint {
     let transport = at.key("transport");
     let timeouts = transport.key("respondingTimeouts");
     let cycle = transport.key("lifeCycle");

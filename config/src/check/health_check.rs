@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::scalar::{in_range, parse_duration};
-use super::server::has_whole_escapes;
+use super::scalar::{in_range, is_longer_than, parse_duration};
+use super::server::{URL_BYTES_MAX, has_whole_escapes};
 use crate::model::HealthCheck;
 use crate::raw;
 use crate::source::At;
@@ -61,6 +61,9 @@ fn period(at: &At<'_>, text: Option<&String>, default: Duration) -> Duration {
 }
 
 fn path(path: &str, at: &At<'_>) -> String {
+    if is_longer_than(URL_BYTES_MAX, path, at) {
+        return String::new();
+    }
     let before_slash = path.split(['/', '?', '#']).next().unwrap_or_default();
     let is_safe = path.bytes().all(|it| it.is_ascii_graphic()) && has_whole_escapes(path);
     if path.starts_with("//") || before_slash.contains(':') {

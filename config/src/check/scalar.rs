@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::raw::did_you_mean;
 use crate::source::At;
 
 const DURATION_HELP: &str = "write seconds, or a duration such as 30s, 500ms or 1m30s";
@@ -124,7 +123,7 @@ pub(super) fn word<T: Copy>(at: &At<'_>, word: &str, words: &[(&str, T)], defaul
         return *value;
     }
     let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
-    let mut help = did_you_mean(word, names.iter().copied());
+    let mut help = at.did_you_mean(word, names.iter().copied());
     if help.is_empty() {
         help = format!("write {}", names.join(", "));
     }
@@ -136,4 +135,13 @@ pub(super) fn word<T: Copy>(at: &At<'_>, word: &str, words: &[(&str, T)], defaul
 pub(super) fn parse_bool_off(value: &serde_yaml::Value) -> bool {
     value.as_bool() == Some(false)
         || value.as_str().is_some_and(|it| it == "0" || it.eq_ignore_ascii_case("false"))
+}
+
+/// Reports a text that no head has room for.
+pub(super) fn is_longer_than(bytes_max: usize, text: &str, at: &At<'_>) -> bool {
+    let is_longer = text.len() > bytes_max;
+    if is_longer {
+        at.error(format!("{} bytes long", text.len()), format!("write at most {bytes_max} bytes"));
+    }
+    is_longer
 }

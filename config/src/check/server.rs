@@ -2,16 +2,22 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::scalar::is_longer_than;
 use crate::model::{Endpoint, Server};
 use crate::source::At;
 
 /// Why a URL cannot be used, and what to write instead.
 type UrlError = (String, &'static str);
 
+/// Its authority and path stand in every head that is sent to the server.
+pub(super) const URL_BYTES_MAX: usize = 2048;
 const URL_HELP: &str = "write http://host:port";
 
 /// A server at `url`; `None` after a report.
 pub(crate) fn server(url: &str, weight: u32, preserve_path: bool, at: &At<'_>) -> Option<Server> {
+    if is_longer_than(URL_BYTES_MAX, url, at) {
+        return None;
+    }
     match parse(url) {
         Ok(Parsed::Http { authority, endpoint, path, query }) => Some(Server {
             url: url.to_owned(),

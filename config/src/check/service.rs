@@ -10,7 +10,7 @@ use crate::model::{
     LoadBalancer, Server, Service, ServiceIndex, ServiceKind, TransportIndex, Weighted,
     WeightedChild,
 };
-use crate::raw::{self, did_you_mean};
+use crate::raw;
 use crate::source::At;
 
 /// Weighted services inside each other.
@@ -27,6 +27,8 @@ pub(super) struct Services<'a> {
     /// Being checked, outermost first.
     open: Vec<&'a str>,
     pub(super) checked: Vec<Service>,
+    /// Of each checked one, how many stand below each other under it.
+    levels: Vec<usize>,
     /// Names that something refers to.
     pub(super) used: HashSet<&'a str>,
 }
@@ -37,7 +39,8 @@ impl<'a> Services<'a> {
         transports: HashMap<String, TransportIndex>,
     ) -> Self {
         let (done, open) = (HashMap::new(), Vec::new());
-        Self { found, transports, done, open, checked: Vec::new(), used: HashSet::new() }
+        let (checked, levels, used) = (Vec::new(), Vec::new(), HashSet::new());
+        Self { found, transports, done, open, checked, levels, used }
     }
 
     pub(super) fn check_all(&mut self) {
@@ -51,7 +54,7 @@ impl<'a> Services<'a> {
     /// when it exists and was left out.
     pub(super) fn find(&mut self, name: &str, at: &At<'_>) -> Result<Option<ServiceIndex>, ()> {
         let Some(known) = self.found.get_key_value(name).map(|(known, _)| *known) else {
-            let help = did_you_mean(name, self.found.keys().copied());
+            let help = at.did_you_mean(name, self.found.keys().copied());
             at.wrong(format!("there is no service `{name}`"), help);
             return Err(());
         };
@@ -68,13 +71,29 @@ impl<'a> Services<'a> {
         self.open.push(name);
         let kind = self.kind(name, raw, &at);
         self.open.pop();
-        let position = u32::try_from(self.checked.len()).ok()?;
-        let index = kind.map(|kind| {
-            self.checked.push(Service { name: qualified(name), kind });
-            ServiceIndex(position)
-        });
+        let index = kind.and_then(|kind| self.push(name, kind));
+        if index.is_none() {
+            at.left_out("this service is left out");
+        }
         self.done.insert(name, index);
         index
+    }
+
+    fn push(&mut self, name: &str, kind: ServiceKind) -> Option<ServiceIndex> {
+        let index = u32::try_from(self.checked.len()).ok().map(ServiceIndex)?;
+        let children = match &kind {
+            ServiceKind::LoadBalancer(_) => [].as_slice(),
+            ServiceKind::Weighted(it) => it.children.as_slice(),
+        };
+        let level = children.iter().map(|it| self.level(it.service) + 1).max().unwrap_or(0);
+        self.levels.push(level);
+        self.checked.push(Service { name: qualified(name), kind });
+        Some(index)
+    }
+
+    /// Services below each other, under this one.
+    fn level(&self, index: ServiceIndex) -> usize {
+        self.levels.get(index.as_usize()).copied().unwrap_or(0)
     }
 
     fn kind(&mut self, name: &str, raw: &'a raw::Service, at: &At<'a>) -> Option<ServiceKind> {
@@ -137,7 +156,7 @@ impl<'a> Services<'a> {
         let index = self.transports.get(&name).copied();
         if index.is_none() {
             let names = self.transports.keys().map(|it| it.trim_end_matches("@file"));
-            let help = did_you_mean(written, names);
+            let help = at.did_you_mean(written, names);
             at.key("serversTransport").wrong(format!("there is no transport `{written}`"), help);
         }
         index
@@ -145,9 +164,12 @@ impl<'a> Services<'a> {
 
     fn weighted(&mut self, name: &str, raw: &raw::Weighted, at: &At<'a>) -> Option<Weighted> {
         let children_at = at.key("services");
-        if self.open.len() > NESTING_MAX {
+        let too_deep = || {
             let message = format!("weighted services nested deeper than {NESTING_MAX}");
             children_at.wrong(message, "flatten them");
+        };
+        if self.open.len() > NESTING_MAX {
+            too_deep();
             return None;
         }
         let sticky = sticky(raw.sticky.as_ref(), &qualified(name), at);
@@ -164,33 +186,41 @@ impl<'a> Services<'a> {
             });
         }
         let children: Vec<WeightedChild> = children?;
-        for child in &children {
-            if let Some(cookie) = &sticky
-                && let Some(inner) = self.uses_cookie(child.service, &cookie.name)
-            {
-                at.keys(&["sticky", "cookie"]).warning(
-                    format!(
-                        "the cookie `{}` is also that of `{inner}` below: each overwrites the other",
-                        cookie.name
-                    ),
-                    "give them different names",
-                );
-            }
+        if children.iter().any(|it| self.level(it.service) >= NESTING_MAX) {
+            too_deep();
+            return None;
+        }
+        if let Some(cookie) = &sticky {
+            self.warn_of_same_cookie(&cookie.name, &children, at);
         }
         Some(Weighted { children, sticky, propagate_health: propagates })
     }
 
-    /// The service with a cookie of this name at or below `index`.
-    fn uses_cookie(&self, index: ServiceIndex, name: &str) -> Option<&str> {
-        let service = self.checked.get(index.as_usize())?;
-        let (sticky, children) = match &service.kind {
-            ServiceKind::LoadBalancer(it) => (&it.sticky, [].as_slice()),
-            ServiceKind::Weighted(it) => (&it.sticky, it.children.as_slice()),
-        };
-        if sticky.as_ref().is_some_and(|it| it.name == name) {
-            return Some(&service.name);
+    /// Two levels that overwrite each other's cookie pin nobody.
+    fn warn_of_same_cookie(&self, cookie: &str, children: &[WeightedChild], at: &At<'_>) {
+        let mut below: Vec<ServiceIndex> = children.iter().map(|it| it.service).collect();
+        let mut seen: HashSet<ServiceIndex> = HashSet::new();
+        while let Some(index) = below.pop() {
+            let Some(service) = self.checked.get(index.as_usize()) else { continue };
+            if !seen.insert(index) {
+                continue;
+            }
+            let sticky = match &service.kind {
+                ServiceKind::LoadBalancer(it) => &it.sticky,
+                ServiceKind::Weighted(it) => {
+                    below.extend(it.children.iter().map(|it| it.service));
+                    &it.sticky
+                }
+            };
+            if sticky.as_ref().is_some_and(|it| it.name == cookie) {
+                let message = format!("the cookie `{cookie}` is also that of `{}`", service.name);
+                at.keys(&["sticky", "cookie"]).warning(
+                    format!("{message}: each overwrites the other"),
+                    "give them different names",
+                );
+                return;
+            }
         }
-        children.iter().find_map(|it| self.uses_cookie(it.service, name))
     }
 
     fn child(
@@ -221,7 +251,7 @@ impl<'a> Services<'a> {
             );
             return None;
         }
-        Some(WeightedChild { name: raw.name.clone(), service, weight: weight? })
+        Some(WeightedChild { name: raw.name.clone(), service, weight })
     }
 
     fn has_health(&self, index: ServiceIndex) -> bool {
@@ -249,15 +279,14 @@ fn check_strategy(strategy: Option<&str>, at: &At<'_>) -> bool {
     }
 }
 
-fn weight(written: Option<i64>, at: &At<'_>) -> Option<u32> {
-    let weight = u32::try_from(written.unwrap_or(1)).ok();
-    if weight.is_none() {
-        at.wrong(
-            format!("{} is not a weight", written.unwrap_or_default()),
-            "write 0 (takes part in no rotation) or more",
-        );
-    }
-    weight
+/// 1 unless written; under Traefik a negative one takes part in nothing, like 0.
+fn weight(written: Option<i64>, at: &At<'_>) -> u32 {
+    let written = written.unwrap_or(1);
+    u32::try_from(written).unwrap_or_else(|_| {
+        let help = "write 0 (takes part in no rotation) or more";
+        at.wrong(format!("{written} is not a weight"), help);
+        if written < 0 { 0 } else { u32::MAX }
+    })
 }
 
 /// Every server, or `None` when one of them was refused: under Traefik too it takes the service
@@ -276,13 +305,12 @@ fn servers(raw: &raw::LoadBalancer, at: &At<'_>) -> Option<Vec<Server>> {
     for (index, written) in raw.servers.iter().enumerate() {
         let at = list.index(index);
         let weight = weight(written.weight, &at.key("weight"));
-        let server =
-            server(&written.url, weight.unwrap_or(1), written.preserve_path, &at.key("url"));
+        let server = server(&written.url, weight, written.preserve_path, &at.key("url"));
         if !seen.insert(written.url.as_str()) {
             let message = format!("`{}` is written more than once", written.url);
             at.key("url").warning(message, "write it once, with a higher weight");
         }
-        servers.extend(server.filter(|_| weight.is_some()));
+        servers.extend(server);
     }
     (servers.len() == raw.servers.len()).then_some(servers)
 }

@@ -11,7 +11,7 @@ use super::transport::{DEFAULT_NAME, transport};
 use crate::model::{
     EntryPoint, EntryPointIndex, FileProvider, FileSource, ListenAddress, Ping, StaticModel,
 };
-use crate::raw::{self, did_you_mean};
+use crate::raw;
 use crate::source::At;
 
 /// Name of the entry point for what sundew answers itself; no router's default.
@@ -72,7 +72,10 @@ fn entry_points(raw: &raw::Root, at: &At<'_>) -> Vec<EntryPoint> {
     }
     let named = raw.entry_points.iter().take(ENTRY_POINTS_MAX);
     let points: Vec<EntryPoint> =
-        named.map(|(name, it)| entry_point(name, it, &at.key(name))).collect();
+        named.filter_map(|(name, it)| entry_point(name, it, &at.key(name))).collect();
+    if points.is_empty() && at.is_lenient() {
+        at.error("no entry point is left", "write at least one with an address");
+    }
     for (position, point) in points.iter().enumerate() {
         let earlier = points.iter().take(position);
         let same = |it: &&EntryPoint| it.address == point.address && it.address.port != 0;
@@ -114,7 +117,7 @@ fn ping(raw: &raw::Ping, points: &mut Vec<EntryPoint>, at: &At<'_>) -> Ping {
     }
     let entry_point = index_of(points, name);
     if entry_point.is_none() {
-        let help = did_you_mean(name, points.iter().map(|it| it.name.as_str()));
+        let help = at.did_you_mean(name, points.iter().map(|it| it.name.as_str()));
         at.key("entryPoint").error(format!("there is no entry point `{name}`"), help);
     }
     Ping { entry_point, terminating_status }

@@ -109,6 +109,12 @@ fn is_configuration(path: &Path) -> bool {
     matches!(extension, "yml" | "yaml" | "toml")
 }
 
+/// Not a pipe, which would be waited for, nor a link to a directory. A link to nothing stays, to be
+/// named when it is read.
+fn is_readable(path: &Path) -> bool {
+    path.metadata().map_or(true, |about| about.is_file())
+}
+
 /// What a walk found.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
@@ -159,7 +165,7 @@ fn walk_into(directory: &Path, depth: usize, tree: &mut Tree) -> Result<(), (Pat
             if !is_generation {
                 walk_into(&path, depth + 1, tree)?;
             }
-        } else if is_configuration(&path) && !path.is_dir() {
+        } else if is_configuration(&path) && is_readable(&path) {
             tree.files.push(path);
         }
         if tree.files.len() > FILES_MAX {

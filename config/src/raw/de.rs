@@ -15,8 +15,9 @@ use serde_yaml::Value;
 use super::{NOTED, Root, UNSUPPORTED};
 use crate::source::At;
 
-/// Structs that a bare `true` turns on with their defaults (Traefik's "allowEmpty" keys).
-const SWITCHES: [&str; 4] = ["accessLog", "ping", "sticky", "cookie"];
+/// Structs that a bare `true` turns on with their defaults (Traefik's "allowEmpty" keys), by the
+/// names of the structs; a bare `false` leaves out the keys of these names.
+const SWITCHES: [&str; 6] = ["accessLog", "api", "ping", "sticky", "cookie", "propagation"];
 
 /// Keys at the top of a file that are its dynamic part.
 const DYNAMIC_KEYS: [&str; 4] = ["http", "tcp", "udp", "tls"];
@@ -109,6 +110,13 @@ impl<'v, 'a> De<'v, 'a> {
 
     fn number<T: std::str::FromStr + Default>(&self) -> T {
         let Some(text) = self.text("a whole number") else { return T::default() };
+        let digits = text.trim_start_matches(['+', '-']);
+        if digits.len() > 1 && digits.starts_with('0') {
+            // Octal where Traefik reads it without quotes, decimal where it has quotes.
+            let help = "write it without leading zeros";
+            self.at.error(format!("`{text}` could be octal or decimal"), help);
+            return T::default();
+        }
         text.parse().unwrap_or_else(|_| {
             self.at.error(format!("expected a whole number, found `{text}`"), "");
             T::default()
@@ -274,7 +282,7 @@ fn struct_entries<'v, 'a>(
             continue;
         }
         let Some(field) = fields.iter().find(|it| it.eq_ignore_ascii_case(&written)) else {
-            let help = did_you_mean(&written, fields.iter().copied());
+            let help = at.did_you_mean(&written, fields.iter().copied());
             at.key_error(&written, format!("unknown key `{written}`"), help);
             continue;
         };
@@ -294,18 +302,6 @@ fn struct_entries<'v, 'a>(
         }
     }
     entries
-}
-
-/// `did you mean …`, or nothing when no candidate is close.
-pub(crate) fn did_you_mean<'c>(written: &str, candidates: impl Iterator<Item = &'c str>) -> String {
-    let lower = written.to_ascii_lowercase();
-    let distance = |it: &str| strsim::damerau_levenshtein(&lower, &it.to_ascii_lowercase());
-    let far = 1 + written.len().min(12) / 4;
-    candidates
-        .map(|it| (distance(it), it))
-        .filter(|(distance, _)| *distance <= far)
-        .min_by_key(|(distance, _)| *distance)
-        .map_or_else(String::new, |(_, it)| format!("did you mean `{it}`?"))
 }
 
 struct Items<'v, 'a>(std::vec::IntoIter<De<'v, 'a>>);

@@ -40,6 +40,8 @@ pub(crate) struct Root {
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Core {
     pub(crate) default_rule_syntax: Option<String>,
+    #[serde(rename = "strictTLSOptions")]
+    strict_tls_options: Option<Noted>,
 }
 
 /// `entryPoints.<name>`.
@@ -110,9 +112,9 @@ pub(crate) struct EntryPointHttp {
     pub(crate) max_header_bytes: i64,
     pub(crate) alias_headers_strategy: Option<String>,
     pub(crate) underscore_headers_strategy: Option<String>,
+    pub(crate) middlewares: Option<Unsupported>,
+    pub(crate) tls: Option<Unsupported>,
     redirections: Option<Unsupported>,
-    middlewares: Option<Unsupported>,
-    tls: Option<Unsupported>,
     encoded_characters: Option<Unsupported>,
 }
 
@@ -202,7 +204,6 @@ pub(crate) struct AccessLogHeaders {
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct AccessLogQuery {
     pub(crate) default_mode: String,
-    names: Option<Unsupported>,
 }
 
 /// `log`.

@@ -51,6 +51,10 @@ pub(super) fn tokens(rule: &str) -> Result<Vec<Spanned>, RuleError> {
         let column = cursor.column;
         let token = match first {
             ' ' | '\t' | '\r' | '\n' => continue,
+            '/' => {
+                comment(&mut cursor, column)?;
+                continue;
+            }
             '(' => Token::Open,
             ')' => Token::Close,
             ',' => Token::Comma,
@@ -123,7 +127,7 @@ fn quoted_text(cursor: &mut Cursor<'_>, start: usize) -> Result<String, RuleErro
 
 fn escape(cursor: &mut Cursor<'_>) -> Result<char, RuleError> {
     let column = cursor.column;
-    let digits = match cursor.next() {
+    let (radix, digits, mut code) = match cursor.next() {
         Some('a') => return Ok('\u{7}'),
         Some('b') => return Ok('\u{8}'),
         Some('f') => return Ok('\u{c}'),
@@ -132,22 +136,46 @@ fn escape(cursor: &mut Cursor<'_>) -> Result<char, RuleError> {
         Some('t') => return Ok('\t'),
         Some('v') => return Ok('\u{b}'),
         Some(same @ ('\\' | '"')) => return Ok(same),
-        Some('x') => 2,
-        Some('u') => 4,
-        Some('U') => 8,
+        Some('x') => (16, 2, 0),
+        Some('u') => (16, 4, 0),
+        Some('U') => (16, 8, 0),
+        Some(first @ '0'..='7') => (8, 2, first.to_digit(8).unwrap_or_default()),
         _ => {
             let help = "write `\\\\` for a backslash, or use backquotes";
             return Err(RuleError::new(column, "unknown escape in a double-quoted text", help));
         }
     };
-    let mut code = 0_u32;
     for _ in 0..digits {
-        let digit = cursor.next().and_then(|it| it.to_digit(16));
-        let Some(digit) = digit else {
-            return Err(RuleError::new(column, "an escape with too few hexadecimal digits", ""));
+        let Some(digit) = cursor.next().and_then(|it| it.to_digit(radix)) else {
+            return Err(RuleError::new(column, "an escape with too few digits", ""));
         };
-        code = code.wrapping_shl(4) | digit;
+        code = code.wrapping_mul(radix).wrapping_add(digit);
+    }
+    // In Go these stand for a byte, which alone is not text.
+    if digits == 2 && code > 0x7f {
+        let help = "write the character itself";
+        return Err(RuleError::new(column, "an escape beyond ASCII", help));
     }
     char::from_u32(code)
         .ok_or_else(|| RuleError::new(column, "an escape that is not a character", ""))
+}
+
+/// Go's comments; the first slash is read.
+fn comment(cursor: &mut Cursor<'_>, start: usize) -> Result<(), RuleError> {
+    match cursor.next() {
+        Some('/') => {
+            while cursor.next().is_some_and(|it| it != '\n') {}
+            return Ok(());
+        }
+        Some('*') => {}
+        _ => return Err(RuleError::new(start, "unexpected character `/`", "")),
+    }
+    let mut is_star = false;
+    while let Some(next) = cursor.next() {
+        if is_star && next == '/' {
+            return Ok(());
+        }
+        is_star = next == '*';
+    }
+    Err(RuleError::new(start, "a comment that is never closed", ""))
 }

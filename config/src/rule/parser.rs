@@ -160,10 +160,11 @@ impl Parser {
     /// The texts up to the closing parenthesis, each with its column.
     fn arguments(&mut self, name: &str, opened: usize) -> Result<Vec<(String, usize)>, RuleError> {
         let mut arguments = Vec::new();
-        if self.takes(&Token::Close) {
-            return Ok(arguments);
-        }
         loop {
+            // Also behind a comma, as in Go.
+            if self.takes(&Token::Close) {
+                return Ok(arguments);
+            }
             let column = self.column();
             match self.tokens.next().map(|it| it.token) {
                 Some(Token::Text(text)) => arguments.push((text, column)),
@@ -269,7 +270,8 @@ fn host(text: &str) -> Result<Matcher, (String, String)> {
         return Err((format!("the host `{text}` is not ASCII"), help));
     }
     let lower = text.to_ascii_lowercase();
-    Ok(Matcher::Host(lower.strip_suffix('.').map_or(lower.clone(), str::to_owned)))
+    let trimmed = lower.strip_suffix('.').filter(|it| !it.is_empty());
+    Ok(Matcher::Host(trimmed.map_or(lower.clone(), str::to_owned)))
 }
 
 fn absolute(text: &str, matcher: &str) -> Result<String, (String, String)> {

@@ -141,12 +141,16 @@ impl Places {
         mark: Mark,
         span: &Span,
     ) -> Result<(), Broken> {
+        let cost = NODE_COST + text.len() as u64;
         if self.take_key(text, mark)? {
+            if anchor > 0 {
+                let node = Node { mark, kind: NodeKind::Scalar, cost, depth: 0 };
+                self.anchors.insert(anchor, Arc::new(node));
+            }
             return Ok(());
         }
         // A value that is not there has no place of its own: its key's is the useful one.
         let mark = if span.is_empty() { Mark::default() } else { mark };
-        let cost = NODE_COST + text.len() as u64;
         self.value(anchor, Node { mark, kind: NodeKind::Scalar, cost, depth: 0 })
     }
 
@@ -229,20 +233,24 @@ impl Places {
         if parent.cost > EXPANDED_BYTES_MAX {
             return Err(Broken::new(
                 mark,
-                format!("aliases make the file larger than {} MiB", EXPANDED_BYTES_MAX >> 20),
-                "use fewer aliases of aliases",
+                format!("more than {} MiB once aliases are followed", EXPANDED_BYTES_MAX >> 20),
+                "use fewer values, or fewer aliases of aliases",
             ));
         }
         match &mut parent.kind {
             OpenKind::List(items) => items.push(node),
             OpenKind::Map { entries, merged, key } => match key.take() {
-                Some((name, _)) if name == MERGE_KEY => match &node.kind {
-                    NodeKind::Map { .. } => merged.push(node),
-                    NodeKind::List(items) => merged.extend(items.iter().cloned()),
-                    NodeKind::Scalar => {
+                Some((name, _)) if name == MERGE_KEY => {
+                    let sources = match &node.kind {
+                        NodeKind::List(items) => items.clone(),
+                        _ => vec![node],
+                    };
+                    let is_map = |it: &Arc<Node>| matches!(it.kind, NodeKind::Map { .. });
+                    if !sources.iter().all(is_map) {
                         return Err(Broken::new(mark, "`<<` needs a mapping to merge", ""));
                     }
-                },
+                    merged.extend(sources);
+                }
                 Some((name, key_mark)) => {
                     entries.insert(name, (key_mark, node));
                 }

@@ -1,11 +1,11 @@
 //! Responses that sundew makes itself.
 
 use super::error::ProxyError;
-use super::exchange::Exchange;
+use super::exchange::{Asked, Exchange, Request};
 use super::{Connection, Next};
 use crate::http1::framing::Framing;
 use crate::http1::respond::{Delivery, OwnResponse, write};
-use crate::io::Phase;
+use crate::io::Buf;
 
 impl Connection {
     /// Tells the client what went wrong.
@@ -21,57 +21,56 @@ impl Connection {
         response: OwnResponse,
         ends_connection: bool,
     ) -> Next {
-        let request_bytes = self.whole_request_bytes(exchange);
-        let keep_alive =
-            !ends_connection && request_bytes.is_some() && self.wants_keep_alive(exchange);
-        let mut out = std::mem::take(&mut exchange.response.scratch);
-        out.clear();
-        {
-            let request = &exchange.request;
-            let tables = exchange.tables.as_deref();
-            let lines =
-                tables.into_iter().flat_map(|tables| exchange.trail.set_cookie_lines(tables));
-            self.local.clock.with_date(|date| {
-                let delivery = Delivery {
-                    client_minor: request.head.minor,
-                    keep_alive,
-                    is_head_request: request.is_head(request.bytes(&self.input)),
-                    date,
-                };
-                write(&mut out, response, &delivery, lines);
-            });
-        }
+        let whole_bytes = whole_request_bytes(&exchange.asked.request);
+        let keep_alive = !ends_connection
+            && whole_bytes.is_some()
+            && self.wants_keep_alive(&exchange.asked.request);
         exchange.response.status = response.status;
         exchange.response.body_bytes = response.body.len() as u64;
-        let now_ms = self.local.clock.now_ms();
-        self.watch.enter_while_moving(Phase::Responding, now_ms, self.entry.send_timeout_ms, 1);
-        let length = out.len();
-        let (result, out) = self.stream.write.send(out, 0, length, &self.watch).await;
-        exchange.response.scratch = out;
-        match (result, request_bytes) {
+        let mut out = std::mem::take(&mut exchange.response.scratch);
+        out.clear();
+        self.write_own(&exchange.asked, response, (keep_alive, ends_connection), &mut out);
+        self.shared.enter_responding();
+        let mut out = Buf::from_parts(out, 0);
+        let count = out.len();
+        let sent = self.stream.write.send(&mut out, count, &self.shared.watch).await;
+        (exchange.response.scratch, _) = out.into_parts();
+        match (sent, whole_bytes) {
             (Err(_), _) => Next::Close,
             (Ok(()), Some(bytes)) if keep_alive => {
-                exchange.request.input_bytes = bytes;
+                exchange.asked.request.whole_bytes = bytes;
                 Next::KeepAlive
             }
             (Ok(()), _) => Next::Linger,
         }
     }
 
-    /// Bytes of the input that are this request, when it is whole in there.
-    fn whole_request_bytes(&self, exchange: &Exchange) -> Option<usize> {
-        let request = &exchange.request;
-        if request.held.is_some() {
-            return None;
-        }
-        let whole = match request.control.framing {
-            Framing::Empty => request.head.bytes,
-            Framing::Length(length) => {
-                request.head.bytes.checked_add(usize::try_from(length).ok()?)?
-            }
-            Framing::Chunked if request.input_bytes > 0 => request.input_bytes,
-            Framing::Chunked | Framing::UntilClose => return None,
-        };
-        (whole <= self.input.len()).then_some(whole)
+    fn write_own(&self, asked: &Asked, response: OwnResponse, keep_alive: bool, out: &mut Vec<u8>) {
+        let tables = asked.tables.as_deref();
+        let lines = tables.into_iter().flat_map(|tables| asked.trail.set_cookie_lines(tables));
+        self.shared.local.clock.with_date(|date| {
+            let delivery = Delivery {
+                client_minor: asked.request.head.minor,
+                keep_alive,
+                is_refusal,
+                is_head_request: asked.request.is_head(),
+                date,
+            };
+            write(out, response, &delivery, lines);
+        });
     }
+}
+
+/// Bytes of the buffer that are this request, when it is whole in there.
+fn whole_request_bytes(request: &Request) -> Option<usize> {
+    if request.is_streamed {
+        return None;
+    }
+    let whole = match request.control.framing {
+        Framing::Empty => request.head.bytes,
+        Framing::Length(length) => request.head.bytes.checked_add(usize::try_from(length).ok()?)?,
+        Framing::Chunked if request.whole_bytes > 0 => request.whole_bytes,
+        Framing::Chunked | Framing::UntilClose => return None,
+    };
+    (whole <= request.buffer.len()).then_some(whole)
 }

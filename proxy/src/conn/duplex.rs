@@ -11,7 +11,7 @@ use crate::io::Buf;
 
 /// How both directions ended; one that did not end was dropped, and its connection must be closed.
 #[derive(Debug)]
-pub struct DuplexEnd {
+pub(super) struct DuplexEnd {
     /// The request body, with what was received behind it.
     pub upload: Option<(UploadEnd, Buf)>,
     /// The response; `None` when the client's body failed before it began.
@@ -20,7 +20,7 @@ pub struct DuplexEnd {
 
 /// Runs `upload` and `delivery` until the response has been delivered, or the client's body has
 /// failed with nothing delivered.
-pub async fn run(
+pub(super) async fn run(
     upload: impl Future<Output = (UploadEnd, Buf)>,
     delivery: impl Future<Output = Delivered>,
     gate: &Gate,

@@ -1,45 +1,95 @@
 //! The state of one request and its response; boxed and recycled, so that connections stay small
 //! and a warm exchange allocates nothing.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
-use sundew_config::model::ServiceIndex;
+use sundew_config::model::{LoadBalancer, Server as ConfiguredServer, ServiceIndex, Transport};
 
-use crate::cluster::{Pick, Tables, Trail};
+use super::gate::Gate;
+use super::relay::Relay;
+use crate::cluster::{Pick, Server, Tables, Trail};
 use crate::http1::chunked::ChunkDecoder;
 use crate::http1::fields::FieldName;
-use crate::http1::framing::{Framing, RequestControl};
+use crate::http1::framing::{Framing, RequestControl, ResponseControl};
 use crate::http1::head::{RequestHead, ResponseHead, Span};
 use crate::http1::target::{Target, TargetForm};
-use crate::io::Buf;
+use crate::io::{Buf, BufferPool};
+use crate::upstream::Lease;
 
 /// One request and its response.
 #[derive(Debug, Default)]
 pub struct Exchange {
-    /// The client's part.
-    pub request: Request,
+    /// What was asked.
+    pub asked: Asked,
     /// The server's part.
     pub response: Response,
-    /// Pins to set, servers that refused.
-    pub trail: Trail,
-    /// The tables that it began with.
-    pub tables: Option<Rc<Tables>>,
+    /// The server that took it last.
+    pub picked: Option<Picked>,
+    /// The connection to that server.
+    pub lease: Option<Lease>,
     /// Position of the router in the model; `None` for none and for the built-in one.
     pub router: Option<u32>,
     /// The service that the router names.
     pub service: Option<ServiceIndex>,
-    /// The server that took it last.
-    pub pick: Option<Pick>,
-    /// Where that server was reached.
-    pub server_address: Option<SocketAddr>,
     /// Times that it was sent again.
     pub retries: u32,
     /// Only with an access log.
     pub times: Option<Times>,
     /// Answered by sundew for itself (`/ping`).
     pub is_internal: bool,
+}
+
+/// The client's part, and what was decided about it; does not change while the response comes.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// The request itself.
+    pub request: Request,
+    /// Pins to set, servers that refused.
+    pub trail: Trail,
+    /// The tables that it began with.
+    pub tables: Option<Rc<Tables>>,
+    /// What upload and delivery tell each other.
+    pub gate: Gate,
+    /// The client wants its connection kept, and we do too.
+    pub keep_alive: bool,
+}
+
+/// The server of one pick, with what its configuration says.
+#[derive(Clone, Debug)]
+pub struct Picked {
+    tables: Rc<Tables>,
+    /// Its state.
+    pub server: Rc<Server>,
+    /// How it was picked.
+    pub pick: Pick,
+}
+
+impl Picked {
+    /// `None` for a pick of other tables.
+    #[must_use]
+    pub fn new(tables: &Rc<Tables>, pick: Pick) -> Option<Self> {
+        let server = Rc::clone(tables.server(pick.service, pick.server)?);
+        Some(Self { tables: Rc::clone(tables), server, pick })
+    }
+
+    /// Its load balancer, as configured.
+    #[must_use]
+    pub fn balancer(&self) -> Option<&LoadBalancer> {
+        self.tables.balancer(self.pick.service)
+    }
+
+    /// The server, as configured.
+    #[must_use]
+    pub fn configured(&self) -> Option<&ConfiguredServer> {
+        self.balancer()?.servers.get(self.pick.server.as_usize())
+    }
+
+    /// How it is connected to.
+    #[must_use]
+    pub fn transport(&self) -> Option<&Transport> {
+        self.tables.model.transports.get(usize::from(self.balancer()?.transport.0))
+    }
 }
 
 /// When things happened.
@@ -58,9 +108,8 @@ pub struct Times {
 pub struct Request {
     /// Parsed head.
     pub head: RequestHead,
-    /// The head's bytes once the body streams through the connection's input; until then they are
-    /// the first bytes of that input.
-    pub held: Option<Buf>,
+    /// The head's bytes, with what was received behind them.
+    pub buffer: Buf,
     /// Framing and connection.
     pub control: RequestControl,
     /// Normalised target.
@@ -69,8 +118,10 @@ pub struct Request {
     pub target_text: Vec<u8>,
     /// Room for the routing path, and for a target behind a server's own path.
     pub scratch: Vec<u8>,
-    /// Bytes of the connection's input that are this request, when it is whole in there.
-    pub input_bytes: usize,
+    /// Bytes of the buffer that are this request, when it is whole in there; 0 otherwise.
+    pub whole_bytes: usize,
+    /// The body is passed on through the connection's input instead.
+    pub is_streamed: bool,
     /// Body bytes received.
     pub body_bytes: u64,
 }
@@ -79,7 +130,7 @@ impl Default for Request {
     fn default() -> Self {
         Self {
             head: RequestHead::default(),
-            held: None,
+            buffer: Buf::default(),
             control: RequestControl {
                 framing: Framing::Empty,
                 keep_alive: false,
@@ -91,7 +142,8 @@ impl Default for Request {
             target: StoredTarget::default(),
             target_text: Vec::new(),
             scratch: Vec::new(),
-            input_bytes: 0,
+            whole_bytes: 0,
+            is_streamed: false,
             body_bytes: 0,
         }
     }
@@ -131,25 +183,26 @@ impl StoredTarget {
 }
 
 impl Request {
-    /// The head's bytes; `input` is the connection's.
+    /// The head's bytes, and what was received behind them.
     #[must_use]
-    pub fn bytes<'a>(&'a self, input: &'a Buf) -> &'a [u8] {
-        self.held.as_ref().unwrap_or(input).filled()
+    pub fn bytes(&self) -> &[u8] {
+        self.buffer.filled()
     }
 
     /// Path and query as they are forwarded and logged.
     #[must_use]
-    pub fn path_and_query<'a>(&'a self, bytes: &'a [u8]) -> &'a [u8] {
+    pub fn path_and_query(&self) -> &[u8] {
         if self.target.is_rewritten {
             &self.target_text
         } else {
-            self.target.path_and_query.of(bytes)
+            self.target.path_and_query.of(self.bytes())
         }
     }
 
     /// The authority that the client asked for: of the target, else of the Host field.
     #[must_use]
-    pub fn host<'a>(&'a self, bytes: &'a [u8]) -> &'a [u8] {
+    pub fn host(&self) -> &[u8] {
+        let bytes = self.bytes();
         match self.target.authority {
             Some(authority) => authority.of(bytes),
             None => self.head.fields.first(bytes, FieldName::Host).unwrap_or(&[]),
@@ -159,7 +212,8 @@ impl Request {
     /// The request may be sent twice (RFC 9110 §9.2.2), by its method or because the client says
     /// so with an idempotency key, which Go's client honours too.
     #[must_use]
-    pub fn is_idempotent(&self, bytes: &[u8]) -> bool {
+    pub fn is_idempotent(&self) -> bool {
+        let bytes = self.bytes();
         let by_method = matches!(
             self.head.method.of(bytes),
             b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE"
@@ -174,13 +228,14 @@ impl Request {
 
     /// A HEAD request gets heads only.
     #[must_use]
-    pub fn is_head(&self, bytes: &[u8]) -> bool {
-        self.head.method.of(bytes) == b"HEAD"
+    pub fn is_head(&self) -> bool {
+        self.head.method.of(self.bytes()) == b"HEAD"
     }
 
     /// `Upgrade: websocket` among what is asked for.
     #[must_use]
-    pub fn is_websocket(&self, bytes: &[u8]) -> bool {
+    pub fn is_websocket(&self) -> bool {
+        let bytes = self.bytes();
         self.control.wants_upgrade
             && self
                 .head
@@ -195,6 +250,10 @@ impl Request {
 pub struct Response {
     /// Parsed head.
     pub head: ResponseHead,
+    /// Its framing and connection.
+    pub control: ResponseControl,
+    /// Its body, on the way.
+    pub(super) relay: Relay,
     /// The head's bytes, only with an access log that keeps its fields.
     pub head_copy: Vec<u8>,
     /// First what goes to the server, then what comes from it.
@@ -216,25 +275,19 @@ pub struct Response {
 }
 
 impl Exchange {
-    /// Forgets everything but its memory; the large buffer is returned for the pool.
-    #[must_use]
-    pub fn clear(&mut self) -> Buf {
-        self.trail.clear();
-        self.tables = None;
-        self.router = None;
-        self.service = None;
-        self.pick = None;
-        self.server_address = None;
-        self.retries = 0;
-        self.times = None;
-        self.is_internal = false;
-        let request = &mut self.request;
-        request.held = None;
-        request.head.bytes = 0;
-        request.input_bytes = 0;
+    /// Forgets everything but its memory; what it borrowed of `pool` goes back.
+    pub fn clear(&mut self, pool: &BufferPool) {
+        let Self { asked, response, .. } = self;
+        asked.trail.clear();
+        asked.tables = None;
+        asked.gate = Gate::default();
+        let request = &mut asked.request;
+        pool.give_back(std::mem::take(&mut request.buffer));
+        request.whole_bytes = 0;
+        request.is_streamed = false;
         request.body_bytes = 0;
         request.target = StoredTarget::default();
-        let response = &mut self.response;
+        pool.give_back(std::mem::take(&mut response.buffer));
         response.head_copy.clear();
         response.decoder.reset();
         response.status = 0;
@@ -242,6 +295,12 @@ impl Exchange {
         response.origin_status = None;
         response.is_server_reusable = false;
         response.is_tunnel = false;
-        std::mem::take(&mut response.buffer)
+        self.picked = None;
+        self.lease = None;
+        self.router = None;
+        self.service = None;
+        self.retries = 0;
+        self.times = None;
+        self.is_internal = false;
     }
 }

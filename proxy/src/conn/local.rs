@@ -60,7 +60,7 @@ pub struct Local {
     pub counters: Counters,
     /// Tells the control thread.
     pub on_connect_failed: OnConnectFailed,
-    #[expect(clippy::vec_box, reason = "an exchange is large: it is handed on in its box")]
+    #[expect(clippy::vec_box, reason = "they are handed out and taken back as boxes")]
     exchanges: RefCell<Vec<Box<Exchange>>>,
 }
 
@@ -231,7 +231,7 @@ impl Local {
 
     /// Takes an exchange back.
     pub fn give_back_exchange(&self, mut exchange: Box<Exchange>) {
-        self.buffers.give_back(exchange.clear());
+        exchange.clear(&self.buffers);
         let mut exchanges = self.exchanges.borrow_mut();
         if exchanges.len() < EXCHANGES_MAX {
             exchanges.push(exchange);

@@ -2,14 +2,14 @@
 
 use std::time::{Instant, SystemTime};
 
-use super::Connection;
-use super::exchange::{Exchange, Times};
+use super::Shared;
+use super::exchange::{Exchange, Picked, Times};
 use crate::http1::fields::FieldName;
 use crate::observe::access_log::{AccessRecord, FieldLines};
 use crate::observe::outcome::StickyOutcome;
 use sundew_config::model::Endpoint;
 
-impl Connection {
+impl Shared {
     pub(super) fn begin_log(&self, exchange: &mut Exchange) {
         if self.local.access_log.borrow().is_some() {
             let (started, began) = (SystemTime::now(), Instant::now());
@@ -18,7 +18,7 @@ impl Connection {
     }
 
     /// The request has gone to the server.
-    pub(super) fn note_sent(&self, exchange: &mut Exchange) {
+    pub(super) fn note_sent(exchange: &mut Exchange) {
         if let Some(times) = &mut exchange.times {
             times.sent = Some(Instant::now());
         }
@@ -31,21 +31,19 @@ impl Connection {
         }
         let mut log = self.local.access_log.borrow_mut();
         let Some(log) = log.as_mut() else { return };
-        let request = &exchange.request;
+        let request = &exchange.asked.request;
         let response = &exchange.response;
-        let bytes = request.bytes(&self.input);
-        let model = exchange.tables.as_ref().map(|tables| &tables.model);
+        let bytes = request.bytes();
+        let model = exchange.asked.tables.as_ref().map(|tables| &tables.model);
         let router = if exchange.is_internal {
             Some("ping@internal")
         } else {
             let index = exchange.router.and_then(|it| usize::try_from(it).ok());
             index.and_then(|index| Some(model?.routers.get(index)?.name.as_str()))
         };
-        let service = exchange.pick.map(|pick| pick.service).or(exchange.service);
-        let server = exchange.pick.and_then(|pick| {
-            let tables = exchange.tables.as_ref()?;
-            tables.balancer(pick.service)?.servers.get(pick.server.as_usize())
-        });
+        let picked = exchange.picked.as_ref();
+        let service = picked.map(|picked| picked.pick.service).or(exchange.service);
+        let server = picked.and_then(Picked::configured);
         let address = server.map(|server| {
             let Endpoint::Tcp { host, port } = &server.endpoint;
             if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
@@ -60,9 +58,9 @@ impl Connection {
             client_host: forwarded_for.filter(|value| self.is_trusted && !value.is_empty()),
             entry_point: &self.entry.name,
             method: request.head.method.of(bytes),
-            target: request.path_and_query(bytes),
+            target: request.path_and_query(),
             protocol: if request.head.minor == 1 { "HTTP/1.1" } else { "HTTP/1.0" },
-            host: request.host(bytes),
+            host: request.host(),
             scheme: "http",
             request_bytes: request.body_bytes,
             status: if is_tunnel { 0 } else { response.status },
@@ -75,7 +73,7 @@ impl Connection {
             server_address: address.as_deref(),
             request_count: self.local.counters.requests.get(),
             retries: exchange.retries,
-            sticky: exchange.pick.map_or(StickyOutcome::None, |pick| pick.outcome),
+            sticky: picked.map_or(StickyOutcome::None, |picked| picked.pick.outcome),
             request_fields: FieldLines { bytes, spans: request.head.fields.spans() },
             origin_fields: FieldLines {
                 bytes: &response.head_copy,

@@ -3,8 +3,9 @@
 //! The steps never call each other.
 
 mod answer;
-pub mod delivery;
-pub mod duplex;
+mod compose;
+mod delivery;
+mod duplex;
 pub mod error;
 pub mod exchange;
 mod forward;
@@ -13,39 +14,54 @@ mod guard;
 pub mod local;
 mod log;
 mod receive;
-pub mod relay;
+mod relay;
 mod route;
-pub mod tunnel;
-pub mod upload;
+mod tunnel;
+mod upload;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use exchange::Exchange;
+use exchange::{Exchange, Request};
 use local::{Counters, EntryPointLimits, Local};
 use route::Plan;
 
 use crate::http1::forwarded::PeerText;
-use crate::io::watch::{NEVER, Watched};
+use crate::io::watch::Watched;
 use crate::io::{Buf, Phase, Stream};
 
-pub use guard::guarded;
+pub use guard::serve;
 
 /// One client's connection.
 #[derive(Debug)]
 pub struct Connection {
     // First, so that the sweeper forgets the descriptors before they are closed.
-    watch: Watched,
+    shared: Shared,
     stream: Stream,
     input: Buf,
+    /// Requests served.
+    served: u64,
+}
+
+/// What both directions of an exchange look at.
+#[derive(Debug)]
+struct Shared {
+    watch: Watched,
     local: Rc<Local>,
     entry: Rc<EntryPointLimits>,
     peer: SocketAddr,
     peer_text: PeerText,
     is_trusted: bool,
-    /// Requests served.
-    served: u64,
     began_ms: u64,
+}
+
+impl Shared {
+    /// From now on the client must take bytes as they come.
+    fn enter_responding(&self) {
+        let now_ms = self.local.clock.now_ms();
+        let window_ms = self.entry.send_timeout_ms;
+        self.watch.enter_while_moving(Phase::Responding, now_ms, window_ms, 1);
+    }
 }
 
 /// What becomes of a connection after an exchange.
@@ -71,31 +87,28 @@ impl Connection {
         let peer_ip = peer.ip().to_canonical();
         let is_trusted = entry.forwarded.insecure
             || entry.forwarded.trusted_ips.iter().any(|net| net.contains(&peer_ip));
-        Self {
+        let shared = Shared {
             watch: local.watches.add(stream.fd()),
-            stream,
-            input: Buf::default(),
             entry,
             peer,
             peer_text: PeerText::new(peer_ip),
             is_trusted,
-            served: 0,
             began_ms: local.clock.now_ms(),
             local,
-        }
+        };
+        Self { shared, stream, input: Buf::default(), served: 0 }
     }
 
     /// Serves requests until one side ends the connection.
-    pub async fn run(mut self) {
+    pub async fn run(&mut self) {
         while self.await_request().await {
-            let mut exchange = self.local.take_exchange();
+            let mut exchange = self.shared.local.take_exchange();
             let next = self.serve(&mut exchange).await;
-            self.write_log(&exchange);
+            self.shared.write_log(&exchange);
             if next == Next::KeepAlive {
-                // Only now: the log has read the head there.
-                self.input.consume(exchange.request.input_bytes);
+                self.keep_rest(&mut exchange.asked.request);
             }
-            self.local.give_back_exchange(exchange);
+            self.shared.local.give_back_exchange(exchange);
             match next {
                 Next::KeepAlive => {}
                 Next::Close => break,
@@ -105,7 +118,16 @@ impl Connection {
                 }
             }
         }
-        self.local.buffers.give_back(std::mem::take(&mut self.input));
+        self.shared.local.buffers.give_back(std::mem::take(&mut self.input));
+    }
+
+    /// What came behind the request is the beginning of the next one.
+    fn keep_rest(&mut self, request: &mut Request) {
+        if request.is_streamed {
+            return;
+        }
+        self.input = std::mem::take(&mut request.buffer);
+        self.input.consume(request.whole_bytes);
     }
 
     /// One request and its response.
@@ -116,9 +138,9 @@ impl Connection {
             Err(receive::NoHead::Refused(error)) => return self.answer(exchange, error).await,
         }
         self.served += 1;
-        self.watch.note_served();
-        Counters::add(&self.local.counters.requests);
-        self.begin_log(exchange);
+        self.shared.watch.note_served();
+        Counters::add(&self.shared.local.counters.requests);
+        self.shared.begin_log(exchange);
         match self.route(exchange) {
             Ok(Plan::Forward(pick)) => self.forward(exchange, pick).await,
             Ok(Plan::Own(response)) => self.answer_own(exchange, response, false).await,
@@ -128,30 +150,46 @@ impl Connection {
 
     /// Whether the client's connection is to stay open after this exchange, as far as is known
     /// before the response.
-    fn wants_keep_alive(&self, exchange: &Exchange) -> bool {
-        exchange.request.control.keep_alive
-            && !self.local.is_stopping.get()
-            && self.served < self.entry.requests_max
-            && self.local.clock.now_ms().saturating_sub(self.began_ms) < self.entry.age_max_ms
+    fn wants_keep_alive(&self, request: &Request) -> bool {
+        let Shared { local, entry, began_ms, .. } = &self.shared;
+        request.control.keep_alive
+            && !local.is_stopping.get()
+            && self.served < entry.requests_max
+            && local.clock.now_ms().saturating_sub(*began_ms) < entry.age_max_ms
     }
 
     /// Sends a FIN, then swallows what the client still sends, for a while.
     async fn linger(&mut self) {
-        let deadline_ms = self.local.clock.now_ms() + error::LINGER_MS;
-        self.watch.enter(Phase::Lingering, deadline_ms);
+        let Shared { local, watch, .. } = &self.shared;
+        watch.enter(Phase::Lingering, local.clock.now_ms() + error::LINGER_MS);
         self.stream.write.finish().await;
-        let mut buffer = self.local.buffers.take_large();
+        let mut buffer = local.buffers.take_large();
         let mut left = error::LINGER_BYTES_MAX;
         while left > 0 {
             buffer.clear();
-            let result;
-            (result, buffer) = self.stream.read.read(buffer, usize::MAX).await;
-            match result {
+            match self.stream.read.read(&mut buffer, usize::MAX).await {
                 Ok(received @ 1..) => left = left.saturating_sub(received),
                 Ok(0) | Err(_) => break,
             }
         }
-        self.local.buffers.give_back(buffer);
-        self.watch.enter(Phase::Lingering, NEVER);
+        local.buffers.give_back(buffer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Largest future of a connection: it is what an idle connection costs, beside its socket.
+    const FUTURE_BYTES_MAX: usize = 1024;
+
+    fn future_bytes<F>(_: impl FnOnce(Connection) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_future_of_a_connection_stays_small() {
+        let bytes = future_bytes(super::serve);
+        assert!(bytes <= FUTURE_BYTES_MAX, "{bytes} bytes");
     }
 }

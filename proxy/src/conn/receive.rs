@@ -1,11 +1,11 @@
 //! Waiting for a request and receiving its head.
 
-use super::Connection;
 use super::error::ProxyError;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Request};
+use super::{Connection, Shared};
 use crate::http1::head::{HeadError, Progress, has_end, parse_request};
-use crate::io::buffer::SMALL_BUFFER_BYTES;
-use crate::io::{Expiry, Phase};
+use crate::io::buffer::{BufferPool, SMALL_BUFFER_BYTES};
+use crate::io::{Buf, Expiry, Phase};
 
 /// Why there is no head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,93 +22,96 @@ impl Connection {
         if !self.input.is_empty() {
             return true;
         }
-        if self.local.is_stopping.get() && self.served > 0 {
+        let Shared { local, watch, entry, .. } = &self.shared;
+        if local.is_stopping.get() && self.served > 0 {
             return false;
         }
-        let now_ms = self.local.clock.now_ms();
-        self.watch.enter(Phase::Idle, now_ms.saturating_add(self.entry.idle_timeout_ms));
-        let mut buffer = std::mem::take(&mut self.input);
-        if buffer.capacity() != SMALL_BUFFER_BYTES {
-            self.local.buffers.give_back(buffer);
-            buffer = self.local.buffers.take_small();
+        let (clock, pool) = (&local.clock, &local.buffers);
+        watch.enter(Phase::Idle, clock.now_ms().saturating_add(entry.idle_timeout_ms));
+        if self.input.capacity() != SMALL_BUFFER_BYTES {
+            pool.give_back(std::mem::replace(&mut self.input, pool.take_small()));
         }
-        let patience = &self.watch.downstream_patience;
-        let (clock, pool) = (&self.local.clock, &self.local.buffers);
-        let fresh = || pool.take_small();
-        let (result, buffer) =
-            self.stream.read.read_patiently(buffer, usize::MAX, patience, clock, pool, fresh).await;
-        self.input = buffer;
-        matches!(result, Ok(1..))
+        let patience = &watch.downstream_patience;
+        let read = &mut self.stream.read;
+        let input = &mut self.input;
+        let received =
+            read.read_patiently(input, usize::MAX, patience, clock, pool, BufferPool::take_small);
+        matches!(received.await, Ok(1..))
     }
 
-    /// Parses the head at the start of the input, receiving the rest of it where that is needed.
+    /// Parses the head at the start of the input, receiving the rest of it where that is needed;
+    /// then the input is the request's.
     pub(super) async fn receive_head(&mut self, exchange: &mut Exchange) -> Result<(), NoHead> {
-        let limits = self.entry.head;
-        let mut fresh = self.input.len();
+        let Shared { local, watch, entry, .. } = &self.shared;
+        let request = &mut exchange.asked.request;
+        request.buffer = std::mem::take(&mut self.input);
+        let mut fresh = request.buffer.len();
         let mut is_first = true;
-        loop {
-            let bytes = self.input.filled();
-            let before = bytes.len() - fresh;
-            // A head in small pieces is parsed when it can be whole, or has passed a limit.
-            let passed = |limit: usize| before < limit && bytes.len() >= limit;
-            if is_first
-                || has_end(bytes, fresh)
-                || passed(limits.line_bytes_max)
-                || passed(limits.bytes_max)
-            {
-                match parse_request(bytes, &limits, &mut exchange.request.head) {
-                    Ok(Progress::Complete) => return Ok(()),
-                    Ok(Progress::Partial) => {}
-                    Err(HeadError::Tls) => return Err(NoHead::Closed),
-                    Err(error) => return Err(NoHead::Refused(error.into())),
-                }
-            }
+        while !self::is_complete(request, fresh, is_first, entry)? {
             if is_first {
-                let now_ms = self.local.clock.now_ms();
-                let deadline_ms = now_ms.saturating_add(self.entry.head_timeout_ms);
-                self.watch.enter(Phase::Head, deadline_ms);
+                let deadline_ms = local.clock.now_ms().saturating_add(entry.head_timeout_ms);
+                watch.enter(Phase::Head, deadline_ms);
                 is_first = false;
             }
-            fresh = self.receive_more_head().await?;
+            make_room(&mut request.buffer, &local.buffers);
+            fresh = match self.stream.read.read(&mut request.buffer, usize::MAX).await {
+                Ok(received @ 1..) => received,
+                Ok(0) | Err(_) if watch.take_expiry() == Some(Expiry::Deadline) => {
+                    return Err(NoHead::Refused(ProxyError::RequestTimeout));
+                }
+                Ok(0) | Err(_) => return Err(NoHead::Closed),
+            };
         }
+        Ok(())
     }
+}
 
-    async fn receive_more_head(&mut self) -> Result<usize, NoHead> {
-        self.make_room();
-        let input = std::mem::take(&mut self.input);
-        let (result, input) = self.stream.read.read(input, usize::MAX).await;
-        self.input = input;
-        match result {
-            Ok(received @ 1..) => Ok(received),
-            Ok(0) | Err(_) if self.watch.take_expiry() == Some(Expiry::Deadline) => {
-                Err(NoHead::Refused(ProxyError::RequestTimeout))
-            }
-            Ok(0) | Err(_) => Err(NoHead::Closed),
-        }
+/// Whether the head is whole; `fresh` bytes of it are new.
+fn is_complete(
+    request: &mut Request,
+    fresh: usize,
+    is_first: bool,
+    entry: &super::local::EntryPointLimits,
+) -> Result<bool, NoHead> {
+    let limits = &entry.head;
+    let bytes = request.buffer.filled();
+    let before = bytes.len() - fresh;
+    // A head in small pieces is parsed when it can be whole, or has passed a limit.
+    let passed = |limit: usize| before < limit && bytes.len() >= limit;
+    let is_due = is_first
+        || has_end(bytes, fresh)
+        || passed(limits.line_bytes_max)
+        || passed(limits.bytes_max);
+    if !is_due {
+        return Ok(false);
     }
+    match parse_request(bytes, limits, &mut request.head) {
+        Ok(progress) => Ok(progress == Progress::Complete),
+        Err(HeadError::Tls) => Err(NoHead::Closed),
+        Err(error) => Err(NoHead::Refused(error.into())),
+    }
+}
 
-    /// Leaves spare room behind the input; it never grows past the head's limit by much, because
-    /// a head that has reached it is refused.
-    pub(super) fn make_room(&mut self) {
-        if self.input.spare() > 0 {
-            return;
-        }
-        self.input.compact();
-        if self.input.spare() > 0 {
-            return;
-        }
-        if self.input.capacity() == SMALL_BUFFER_BYTES {
-            self.grow_input();
-        } else {
-            self.input.reserve(self.input.len());
-        }
+/// Leaves spare room behind what is in `buffer`; it never grows past a head's limit by much,
+/// because a head that has reached it is refused.
+fn make_room(buffer: &mut Buf, pool: &BufferPool) {
+    if buffer.spare() > 0 {
+        return;
     }
+    buffer.compact();
+    if buffer.spare() > 0 {
+        return;
+    }
+    if buffer.capacity() == SMALL_BUFFER_BYTES {
+        grow(buffer, pool);
+    } else {
+        buffer.reserve(buffer.len());
+    }
+}
 
-    /// Moves the input into a large buffer.
-    pub(super) fn grow_input(&mut self) {
-        let mut large = self.local.buffers.take_large();
-        large.extend(self.input.filled());
-        let small = std::mem::replace(&mut self.input, large);
-        self.local.buffers.give_back(small);
-    }
+/// Moves what is in `buffer` into a large one.
+pub(super) fn grow(buffer: &mut Buf, pool: &BufferPool) {
+    let mut large = pool.take_large();
+    large.extend(buffer.filled());
+    pool.give_back(std::mem::replace(buffer, large));
 }

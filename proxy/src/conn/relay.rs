@@ -7,8 +7,8 @@ use crate::http1::framing::Framing;
 use crate::io::Buf;
 
 /// One body on its way through.
-#[derive(Debug)]
-pub struct Relay {
+#[derive(Debug, Default)]
+pub(super) struct Relay {
     framing: Framing,
     /// Still to come of [`Framing::Length`].
     remaining: u64,
@@ -19,7 +19,7 @@ pub struct Relay {
 
 /// What [`Relay::prepare`] left in the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub(super) struct Piece {
     /// Body bytes, from the offset to the buffer's end.
     pub body_bytes: usize,
     to_chunks: bool,
@@ -29,7 +29,7 @@ pub struct Piece {
 impl Relay {
     /// `framing` as the server sends it; `to_chunks`: the client gets chunks.
     #[must_use]
-    pub fn new(framing: Framing, to_chunks: bool) -> Self {
+    pub(super) fn new(framing: Framing, to_chunks: bool) -> Self {
         let remaining = match framing {
             Framing::Length(length) => length,
             _ => 0,
@@ -39,24 +39,24 @@ impl Relay {
 
     /// The body is whole.
     #[must_use]
-    pub fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         self.is_done
     }
 
     /// The server sent more than its response (http1 A15).
     #[must_use]
-    pub fn has_surplus(&self) -> bool {
+    pub(super) fn has_surplus(&self) -> bool {
         self.has_surplus
     }
 
     /// A close of the server is the body's end.
     #[must_use]
-    pub fn ends_with_connection(&self) -> bool {
+    pub(super) fn ends_with_connection(&self) -> bool {
         self.framing == Framing::UntilClose
     }
 
     /// The server has closed, and that is the end of the body.
-    pub fn finish(&mut self) -> Piece {
+    pub(super) fn finish(&mut self) -> Piece {
         self.is_done = true;
         Piece { body_bytes: 0, to_chunks: self.to_chunks, is_last: true }
     }
@@ -65,7 +65,7 @@ impl Relay {
     ///
     /// # Errors
     /// Malformed chunked coding.
-    pub fn prepare(
+    pub(super) fn prepare(
         &mut self,
         buffer: &mut Buf,
         offset: usize,
@@ -119,14 +119,14 @@ impl Relay {
 
 impl Piece {
     /// Appends what goes right before the body bytes.
-    pub fn write_prefix(self, out: &mut Vec<u8>) {
+    pub(super) fn write_prefix(self, out: &mut Vec<u8>) {
         if self.to_chunks && self.body_bytes > 0 {
             write_size_line(self.body_bytes, out);
         }
     }
 
     /// Appends what goes right behind them; trailers are the decoder's.
-    pub fn append_suffix(self, buffer: &mut Buf, decoder: &ChunkDecoder) {
+    pub(super) fn append_suffix(self, buffer: &mut Buf, decoder: &ChunkDecoder) {
         if !self.to_chunks {
             return;
         }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Connection;
 use super::error::ProxyError;
-use super::exchange::{Exchange, StoredTarget};
+use super::exchange::{Asked, Exchange, StoredTarget};
 use crate::cluster::{Pick, PickError};
 use crate::http1::framing::{is_host, request_control};
 use crate::http1::respond::{BodyKind, OwnResponse, reason};
@@ -24,15 +24,15 @@ pub(super) enum Plan {
 
 impl Connection {
     pub(super) fn route(&self, exchange: &mut Exchange) -> Result<Plan, ProxyError> {
-        let bytes = self.input.filled();
-        let request = &mut exchange.request;
+        let request = &mut exchange.asked.request;
+        let bytes = request.buffer.filled();
         request.control = request_control(bytes, &request.head)?;
         let method = request.head.method.of(bytes);
         if method == b"CONNECT" {
             return Err(ProxyError::ConnectMethod);
         }
         let raw = request.head.target.of(bytes);
-        let target = target::parse(method, raw, self.entry.target, &mut request.target_text)
+        let target = target::parse(method, raw, self.shared.entry.target, &mut request.target_text)
             .map_err(|_malformed| ProxyError::RequestMalformed)?;
         if target.authority.is_some_and(|authority| !is_host(authority)) {
             return Err(ProxyError::RequestMalformed);
@@ -46,18 +46,19 @@ impl Connection {
     }
 
     fn find_service(&self, exchange: &mut Exchange) -> Result<Plan, ProxyError> {
-        let bytes = self.input.filled();
-        let tables = Rc::clone(&self.local.tables.borrow());
-        let request = &mut exchange.request;
+        let tables = Rc::clone(&self.shared.local.tables.borrow());
+        let request = &mut exchange.asked.request;
         let mut scratch = std::mem::take(&mut request.scratch);
-        let path = request.path_and_query(bytes).get(..request.target.path_bytes);
+        let bytes = request.bytes();
+        let path = request.path_and_query().get(..request.target.path_bytes);
         let view = RequestView {
             method: request.head.method.of(bytes),
-            host: request.host(bytes),
+            host: request.host(),
             path: target::routing_path(path.unwrap_or(&[]), &mut scratch),
             fields: FieldLines { bytes, spans: request.head.fields.spans() },
         };
-        let found = tables.routes(self.entry.index).and_then(|routes| routes.find(&view));
+        let routes = tables.routes(self.shared.entry.index);
+        let found = routes.and_then(|routes| routes.find(&view));
         request.scratch = scratch;
         let Some(found) = found else { return Err(ProxyError::NoRouter) };
         exchange.router = found.router;
@@ -69,20 +70,20 @@ impl Connection {
             RouterTarget::LeftOut => Err(ProxyError::NoRouter),
             RouterTarget::Service(service) => {
                 exchange.service = Some(service);
-                let fields = &exchange.request.head.fields;
-                match tables.pick(service, bytes, fields, &mut exchange.trail) {
+                let Asked { request, trail, .. } = &mut exchange.asked;
+                match tables.pick(service, request.bytes(), &request.head.fields, trail) {
                     Ok(pick) => Ok(Plan::Forward(pick)),
                     Err(PickError::NoServer | PickError::Exhausted) => Err(ProxyError::NoServer),
                 }
             }
         };
-        exchange.tables = Some(tables);
+        exchange.asked.tables = Some(tables);
         plan
     }
 
     fn pong(&self) -> OwnResponse {
-        if self.local.is_terminating.get() {
-            let status = self.local.ping_terminating_status;
+        if self.shared.local.is_terminating.get() {
+            let status = self.shared.local.ping_terminating_status;
             OwnResponse { status, body: reason(status), kind: BodyKind::Bare }
         } else {
             OwnResponse { status: 200, body: "OK", kind: BodyKind::Bare }

@@ -6,11 +6,11 @@ use std::task::Poll;
 
 use super::local::Local;
 use crate::io::watch::NEVER;
-use crate::io::{Buf, Patience, Phase, ReadHalf, Stream, Watch, WriteHalf};
+use crate::io::{Buf, BufferPool, Patience, Phase, ReadHalf, Stream, Watch, WriteHalf};
 
 /// Carries bytes between `client` and `server`; `early` is what the client sent behind its request.
 /// A direction that ends is passed on as a half-close; an error of either ends both.
-pub async fn run(
+pub(super) async fn run(
     local: &Local,
     watch: &Watch,
     client: &mut Stream,
@@ -53,22 +53,15 @@ impl Direction<'_> {
     async fn carry(self, mut buffer: Buf) -> bool {
         let Self { local, watch, patience, from, to } = self;
         loop {
-            if !buffer.is_empty() {
-                let (bytes, start) = buffer.into_parts();
-                let length = bytes.len();
-                let (result, bytes) = to.send(bytes, start, length, watch).await;
-                buffer = Buf::from_parts(bytes, start);
-                if result.is_err() {
-                    return false;
-                }
+            let count = buffer.len();
+            if to.send(&mut buffer, count, watch).await.is_err() {
+                return false;
             }
             local.buffers.give_back(std::mem::take(&mut buffer));
-            let fresh = || local.buffers.take_large();
+            buffer = local.buffers.take_large();
             let (clock, pool) = (&local.clock, &local.buffers);
-            let result;
-            (result, buffer) =
-                from.read_patiently(fresh(), usize::MAX, patience, clock, pool, fresh).await;
-            match result {
+            let fresh = BufferPool::take_large;
+            match from.read_patiently(&mut buffer, usize::MAX, patience, clock, pool, fresh).await {
                 Ok(received @ 1..) => watch.note_progress(received),
                 Ok(0) => {
                     local.buffers.give_back(buffer);

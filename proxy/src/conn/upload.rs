@@ -18,7 +18,7 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
 /// How an upload ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UploadEnd {
+pub(super) enum UploadEnd {
     /// The whole request went out.
     Complete,
     /// The server does not take it any more; it may have answered.
@@ -31,7 +31,7 @@ pub enum UploadEnd {
 
 /// One request body on its way.
 #[derive(Debug)]
-pub struct Upload<'a> {
+pub(super) struct Upload<'a> {
     /// Buffers, clock.
     pub local: &'a Local,
     /// Limits.
@@ -62,7 +62,7 @@ pub struct Upload<'a> {
 
 impl Upload<'_> {
     /// Sends the body; returns what was received behind it.
-    pub async fn run(mut self) -> (UploadEnd, Buf) {
+    pub(super) async fn run(mut self) -> (UploadEnd, Buf) {
         if self.expects_continue && self.input.is_empty() {
             self.await_continue().await;
             if self.gate.has_response_begun() {
@@ -105,13 +105,9 @@ impl Upload<'_> {
             }
             let available = self.input.len();
             let take = usize::try_from(remaining).map_or(available, |left| left.min(available));
-            let (bytes, start) = std::mem::take(&mut self.input).into_parts();
             self.enter_sending();
-            let (result, bytes) = self.server.send(bytes, start, start + take, self.watch).await;
-            self.input = Buf::from_parts(bytes, start);
-            self.input.consume(take);
             self.note_body(take);
-            if result.is_err() {
+            if self.server.send(&mut self.input, take, self.watch).await.is_err() {
                 return UploadEnd::ServerGone;
             }
             remaining -= take as u64;
@@ -121,21 +117,16 @@ impl Upload<'_> {
 
     async fn send_chunks(&mut self, window: &mut Window) -> UploadEnd {
         let mut decoder = ChunkDecoder::new();
-        let (mut out, _) = self.local.buffers.take_large().into_parts();
+        let mut out = self.local.buffers.take_large();
         let end = loop {
-            out.clear();
             match self.encode_chunks(&mut decoder, &mut out) {
                 Ok(taken) => self.note_body(taken),
                 Err(error) => break UploadEnd::Failed(error),
             }
-            if !out.is_empty() {
-                self.enter_sending();
-                let length = out.len();
-                let result;
-                (result, out) = self.server.send(out, 0, length, self.watch).await;
-                if result.is_err() {
-                    break UploadEnd::ServerGone;
-                }
+            let count = out.len();
+            self.enter_sending();
+            if self.server.send(&mut out, count, self.watch).await.is_err() {
+                break UploadEnd::ServerGone;
             }
             if decoder.is_done() {
                 break UploadEnd::Complete;
@@ -144,7 +135,7 @@ impl Upload<'_> {
                 break UploadEnd::Failed(error);
             }
         };
-        self.local.buffers.give_back(Buf::from_parts(out, 0));
+        self.local.buffers.give_back(out);
         end
     }
 
@@ -153,10 +144,12 @@ impl Upload<'_> {
     fn encode_chunks(
         &mut self,
         decoder: &mut ChunkDecoder,
-        out: &mut Vec<u8>,
+        out: &mut Buf,
     ) -> Result<usize, ProxyError> {
-        let consumed = encode_chunked_body(self.input.filled(), decoder, out)
-            .map_err(|_malformed| ProxyError::RequestMalformed)?;
+        let (mut bytes, start) = std::mem::take(out).into_parts();
+        let encoded = encode_chunked_body(self.input.filled(), decoder, &mut bytes);
+        *out = Buf::from_parts(bytes, start);
+        let consumed = encoded.map_err(|_malformed| ProxyError::RequestMalformed)?;
         self.input.consume(consumed.input_bytes);
         Ok(consumed.data_bytes)
     }
@@ -168,10 +161,7 @@ impl Upload<'_> {
             let deadline_ms = window.deadline_ms(began_ms).min(self.deadline_ms);
             self.watch.enter(Phase::RequestBody, deadline_ms);
         }
-        let input = std::mem::take(&mut self.input);
-        let (result, input) = self.client.read(input, bytes_max).await;
-        self.input = input;
-        match result {
+        match self.client.read(&mut self.input, bytes_max).await {
             Ok(received @ 1..) => {
                 self.watch.note_progress(received);
                 let waited_ms = self.local.clock.now_ms().saturating_sub(began_ms);
@@ -229,7 +219,7 @@ impl Window {
 
 /// What [`encode_chunked_body`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Encoded {
+pub(super) struct Encoded {
     /// Bytes of the input that were read.
     pub input_bytes: usize,
     /// Body bytes among them.
@@ -241,7 +231,7 @@ pub struct Encoded {
 ///
 /// # Errors
 /// When the coding is malformed; what was appended must not be sent then.
-pub fn encode_chunked_body(
+pub(super) fn encode_chunked_body(
     input: &[u8],
     decoder: &mut ChunkDecoder,
     out: &mut Vec<u8>,

@@ -354,7 +354,9 @@ impl Control {
         match model {
             None => tracing::error!("configuration refused; the last good one stays"),
             Some(model) if model == **self.publisher.model() => {
-                tracing::info!("configuration unchanged");
+                if is_forced {
+                    tracing::info!("configuration unchanged");
+                }
             }
             Some(model) => {
                 self.resolver.learn(&model, NAMES_WAIT_ON_RELOAD).await;

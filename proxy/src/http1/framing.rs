@@ -5,9 +5,10 @@ use super::fields::{FieldName, Fields, list_members};
 use super::head::{RequestHead, ResponseHead};
 
 /// How a body is delimited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
     /// No body.
+    #[default]
     Empty,
     /// Exactly so many bytes (`Content-Length`).
     Length(u64),
@@ -248,7 +249,7 @@ pub fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
 pub struct ResponseFramingError;
 
 /// What a response's fields say about its body and connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResponseControl {
     /// Of the body.
     pub framing: Framing,

@@ -57,6 +57,8 @@ pub struct Delivery<'a> {
     pub client_minor: u8,
     /// The client's connection stays open.
     pub keep_alive: bool,
+    /// The request was refused as a whole: that is said to HTTP/1.0 clients too.
+    pub is_refusal: bool,
     /// A HEAD request gets no body.
     pub is_head_request: bool,
     /// The value of `Date`.
@@ -91,7 +93,8 @@ pub fn write<'l>(
     out.extend_from_slice(b"\r\nContent-Length: ");
     out.extend_from_slice(digits.format(response.body.len()).as_bytes());
     out.extend_from_slice(b"\r\n");
-    put_connection(out, delivery.client_minor, delivery.keep_alive);
+    let minor = if delivery.is_refusal { 1 } else { delivery.client_minor };
+    put_connection(out, minor, delivery.keep_alive);
     out.extend_from_slice(b"\r\n");
     if !delivery.is_head_request {
         out.extend_from_slice(response.body.as_bytes());
@@ -109,8 +112,13 @@ mod tests {
             body: "no available server\n",
             kind: BodyKind::PlainNoSniff,
         };
-        let delivery =
-            Delivery { client_minor: 1, keep_alive: true, is_head_request: false, date: b"D" };
+        let delivery = Delivery {
+            client_minor: 1,
+            keep_alive: true,
+            is_refusal: false,
+            is_head_request: false,
+            date: b"D",
+        };
         let mut out = Vec::new();
         write(&mut out, response, &delivery, std::iter::empty());
         assert_eq!(
@@ -124,8 +132,13 @@ mod tests {
     #[test]
     fn a_head_request_gets_the_length_and_no_body() {
         let response = OwnResponse { status: 502, body: "Bad Gateway", kind: BodyKind::Bare };
-        let delivery =
-            Delivery { client_minor: 0, keep_alive: true, is_head_request: true, date: b"D" };
+        let delivery = Delivery {
+            client_minor: 0,
+            keep_alive: true,
+            is_refusal: false,
+            is_head_request: true,
+            date: b"D",
+        };
         let mut out = Vec::new();
         write(&mut out, response, &delivery, [&b"Set-Cookie: a=b\r\n"[..]].into_iter());
         assert_eq!(

@@ -193,9 +193,9 @@ fn keeps_response_line(
 /// Appends what the client must be told about its connection.
 pub fn put_connection(out: &mut Vec<u8>, client_minor: u8, keep_alive: bool) {
     match (client_minor, keep_alive) {
-        (1.., true) => {}
-        // Said to HTTP/1.0 clients too, as Go's server does.
-        (_, false) => out.extend_from_slice(b"Connection: close\r\n"),
+        // What an HTTP/1.0 client expects anyway is not said, as Go's server does not.
+        (1.., true) | (0, false) => {}
+        (1.., false) => out.extend_from_slice(b"Connection: close\r\n"),
         (0, true) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
     }
 }

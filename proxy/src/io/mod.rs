@@ -1,7 +1,8 @@
 //! Every use of monoio's sockets, timers and tasks outside `worker/runtime.rs`, so that the engine
 //! can be replaced in two places.
 //!
-//! Reads and writes take their buffer by value and give it back (the kernel owns it meanwhile).
+//! An operation takes the buffer out of its place and puts it back when it ends (the kernel owns
+//! it meanwhile).
 //! Dropping a read in flight loses its bytes, so nothing here is ever raced or timed out but
 //! [`connect`]; deadlines shut the socket down instead ([`watch`]).
 
@@ -15,7 +16,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use monoio::buf::{IoBuf, IoBufMut};
+use monoio::buf::{IoBuf, IoBufMut, SliceMut};
 use monoio::io::{
     AsyncReadRent, AsyncWriteRent, CancelableAsyncReadRent, OwnedReadHalf, OwnedWriteHalf,
     Splitable,
@@ -70,37 +71,45 @@ impl Stream {
 
 impl ReadHalf {
     /// Appends what arrives to `buffer`, up to `bytes_max` and its capacity; 0 is the end.
-    pub async fn read(&mut self, buffer: Buf, bytes_max: usize) -> (io::Result<usize>, Buf) {
+    ///
+    /// # Errors
+    /// As `recv(2)`.
+    pub async fn read(&mut self, buffer: &mut Buf, bytes_max: usize) -> io::Result<usize> {
         let (slice, start) = readable_slice(buffer, bytes_max);
         let (result, slice) = self.0.read(slice).await;
-        (result, Buf::from_parts(slice.into_inner(), start))
+        *buffer = Buf::from_parts(slice.into_inner(), start);
+        result
     }
 
     /// Reads into an empty buffer for however long it takes: when the sweeper loses its
     /// `patience`, the buffer goes back to `pool` until there is something to receive, and `fresh`
     /// makes the next one.
+    ///
+    /// # Errors
+    /// As `recv(2)`.
     pub async fn read_patiently(
         &mut self,
-        buffer: Buf,
+        buffer: &mut Buf,
         bytes_max: usize,
         patience: &Patience,
         clock: &Clock,
         pool: &BufferPool,
-        fresh: impl Fn() -> Buf,
-    ) -> (io::Result<usize>, Buf) {
-        let (slice, start) = readable_slice(buffer, bytes_max);
-        let cancel = patience.begin(clock.now_ms());
-        let (result, slice) = self.0.cancelable_read(slice, cancel).await;
-        patience.end();
-        let buffer = Buf::from_parts(slice.into_inner(), start);
-        if !matches!(&result, Err(error) if is_canceled(error)) {
-            return (result, buffer);
+        fresh: fn(&BufferPool) -> Buf,
+    ) -> io::Result<usize> {
+        {
+            let cancel = patience.begin(clock.now_ms());
+            let (slice, start) = readable_slice(buffer, bytes_max);
+            let (result, slice) = self.0.cancelable_read(slice, cancel).await;
+            patience.end();
+            *buffer = Buf::from_parts(slice.into_inner(), start);
+            if !matches!(&result, Err(error) if is_canceled(error)) {
+                return result;
+            }
         }
-        pool.give_back(buffer);
-        if let Err(error) = self.readable().await {
-            return (Err(error), fresh());
-        }
-        self.read(fresh(), bytes_max).await
+        pool.give_back(std::mem::take(buffer));
+        self.readable().await?;
+        *buffer = fresh(pool);
+        self.read(buffer, bytes_max).await
     }
 
     /// Waits until a read would not wait, holding no buffer: a receive of no bytes, which the
@@ -118,34 +127,40 @@ fn is_canceled(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::CANCELED.raw_os_error())
 }
 
-fn readable_slice(buffer: Buf, bytes_max: usize) -> (monoio::buf::SliceMut<Vec<u8>>, usize) {
-    let (bytes, start) = buffer.into_parts();
+fn readable_slice(buffer: &mut Buf, bytes_max: usize) -> (SliceMut<Vec<u8>>, usize) {
+    let (bytes, start) = std::mem::take(buffer).into_parts();
     let begin = bytes.len();
     let end = bytes.capacity().min(begin.saturating_add(bytes_max));
     (bytes.slice_mut(begin..end), start)
 }
 
 impl WriteHalf {
-    /// Sends `from..to` of `bytes` whole and gives the buffer back; `watch` is told of every
-    /// partial send, so that a stalled one can be told from a slow one.
+    /// Sends the first `count` bytes of `buffer` and uses them up; `watch` is told of every partial
+    /// send, so that a stalled one can be told from a slow one.
+    ///
+    /// # Errors
+    /// [`SendError`]; how much of the bytes is used up does not matter then.
     pub async fn send(
         &mut self,
-        mut bytes: Vec<u8>,
-        mut from: usize,
-        to: usize,
+        buffer: &mut Buf,
+        count: usize,
         watch: &Watch,
-    ) -> (Result<(), SendError>, Vec<u8>) {
-        let begun = from;
-        while from < to {
-            let (result, slice) = self.0.write(bytes.slice(from..to)).await;
-            bytes = slice.into_inner();
+    ) -> Result<(), SendError> {
+        let mut left = count;
+        while left > 0 {
+            let (bytes, start) = std::mem::take(buffer).into_parts();
+            let (result, slice) = self.0.write(bytes.slice(start..start + left)).await;
+            *buffer = Buf::from_parts(slice.into_inner(), start);
             match result {
-                Ok(sent @ 1..) => from += sent,
-                Ok(0) | Err(_) => return (Err(SendError { is_untouched: from == begun }), bytes),
+                Ok(sent @ 1..) => {
+                    buffer.consume(sent);
+                    left = left.saturating_sub(sent);
+                }
+                Ok(0) | Err(_) => return Err(SendError { is_untouched: left == count }),
             }
             watch.note_progress(1);
         }
-        (Ok(()), bytes)
+        Ok(())
     }
 
     /// Sends a FIN: the peer sees the end of what was sent.

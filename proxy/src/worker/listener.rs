@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use crate::conn::local::{Counters, EntryPointLimits, Local};
-use crate::conn::{Connection, guarded};
+use crate::conn::{self, Connection};
 use crate::io::{Listener, Stream, sleep, spawn};
 use crate::sys::{self, Direction};
 
@@ -55,7 +55,7 @@ fn serve(local: &Rc<Local>, entry: &Rc<EntryPointLimits>, stream: Stream, peer: 
     let connection = Connection::new(Rc::clone(local), Rc::clone(entry), stream, peer);
     let local = Rc::clone(local);
     spawn(async move {
-        if !guarded(connection.run()).await {
+        if !conn::serve(connection).await {
             Counters::add(&local.counters.panics);
             tracing::error!("a connection from {peer} ended in a panic; others go on");
         }

@@ -75,18 +75,24 @@ const HEADS: &[(&str, &[u8], &[u16])] = &[
 fn malformed_heads_are_refused(driver: Driver) {
     let origin = Origin::named("a");
     let proxy = Setup::new(driver, app(&[&origin.url()])).start();
+    let mut wrong = Vec::new();
     for (name, bytes, statuses) in HEADS {
         let mut client = Client::connect(proxy.address());
         client.send(bytes);
         // Whatever follows on the connection must not be taken for a request either.
         client.send_if_read("GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
         let response = client.response();
-        assert!(statuses.contains(&response.status), "{name}: {}", response.status);
-        assert_eq!(response.field("Connection"), Some("close"), "{name}");
+        // To an HTTP/1.0 client the close needs no saying.
+        let is_http_1_0 = bytes.windows(8).any(|word| word == b"HTTP/1.0");
+        let says_close = response.field("Connection") == Some("close");
+        if !statuses.contains(&response.status) || !(says_close || is_http_1_0) {
+            wrong.push(format!("{name}: {}, close: {says_close}", response.head.line));
+        }
         client.expect_end();
         let requests = origin.requests();
         assert!(requests.is_empty(), "{name} reached the server: {requests:?}");
     }
+    assert_eq!(wrong, [""; 0]);
     assert_eq!(Client::fetch(proxy.address(), "/").status, 200);
 }
 

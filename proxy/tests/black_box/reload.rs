@@ -91,14 +91,16 @@ fn a_request_in_flight_finishes_on_the_old_configuration(driver: Driver) {
     let (may_answer, wait) = std::sync::mpsc::channel::<()>();
     let wait = std::sync::Mutex::new(wait);
     let slow = Origin::scripted(move |exchange| {
-        let _ = wait.lock().expect("the only reader").recv();
+        if exchange.request.line().contains("/slow") {
+            let _ = wait.lock().expect("the only reader").recv();
+        }
         exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nold");
         Next::KeepAlive
     });
     let b = Origin::named("b");
     let proxy = Setup::new(driver, app(&[&slow.url()])).start();
     let mut client = Client::connect(proxy.address());
-    client.send("GET / HTTP/1.1\r\nHost: example.test\r\n\r\n");
+    client.send("GET /slow HTTP/1.1\r\nHost: example.test\r\n\r\n");
     eventually("the request arrives", || slow.requests().pop());
     proxy.replace_dynamic(&app(&[&b.url()]));
     wait_for(&proxy, "b");

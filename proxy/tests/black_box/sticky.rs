@@ -87,7 +87,7 @@ fn every_older_format_is_honoured_and_rewritten(driver: Driver) {
         ("FNV-1", fnv1),
         ("FNV-1 twice", |url| fnv1(&fnv1(url))),
         ("Traefik 2.5 to 2.11, FNV-1a", fnv1a),
-        ("Traefik 3.0.0 to 3.3.3, FNV-1 of FNV-1a", |url| fnv1(&fnv1a(url))),
+        ("Traefik 3.0.0 to 3.3.3, FNV-1 of FNV-1a", |url| fnv1(&format!("{:0>16}", fnv1a(url)))),
     ];
     for (format, value_of) in formats {
         for (origin, name) in [(&a, "a"), (&b, "b")] {

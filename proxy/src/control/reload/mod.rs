@@ -65,11 +65,14 @@ impl Reloader {
     #[must_use]
     pub fn new(loader: Option<Loader>, throttle: Duration, is_watching: bool) -> Self {
         let mut watcher = None;
+        let mut schedule = Schedule::new(throttle);
         if let Some(loader) = loader.as_ref().filter(|_| is_watching) {
             match Watcher::new() {
                 Ok(mut fresh) => {
                     fresh.follow(&loader.watched_directories());
                     watcher = Some(fresh);
+                    // A file may have changed since it was read, before anybody watched it.
+                    schedule.note(Instant::now());
                 }
                 Err(error) => tracing::warn!(
                     "changed files will not be noticed ({error}); send SIGHUP to reload"
@@ -78,7 +81,7 @@ impl Reloader {
         }
         Self {
             state: loader.map_or(State::Absent, |loader| State::Idle(Box::new(loader))),
-            schedule: Schedule::new(throttle),
+            schedule,
             watcher,
             follow_next: Instant::now() + FOLLOW_INTERVAL,
         }

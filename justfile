@@ -1,0 +1,33 @@
+# A name for everything that a person runs more than once. `just` alone lists them.
+
+default:
+    @just --list
+
+# What CI runs.
+ci:
+    .ci/run
+
+# Formatting and lints, as CI asks for them.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+test:
+    cargo test --workspace
+
+# Three servers and sundew in front of them.
+demo:
+    cargo run --release -- demo
+
+# The same questions to the real Traefik and to sundew.
+compare-traefik *arguments:
+    proxy/tests/compare/run {{arguments}}
+
+# sundew beside nginx and HAProxy: CPU per request. Nothing else may run on the machine.
+bench-quick *arguments:
+    cargo build --release --workspace
+    loadtest/scripts/bench_quick.py {{arguments}}
+
+# Licences, duplicates and sources of the dependencies.
+deny:
+    cargo deny check licenses bans sources
