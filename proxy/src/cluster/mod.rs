@@ -227,8 +227,7 @@ impl<'a> Known<'a> {
             return false;
         };
         scheduler.carry_over(&table.scheduler.borrow(), |member| {
-            let url = &before.servers.get(usize::from(member))?.url;
-            position_of(servers, |server| server.url == *url)
+            same_position(&before.servers, servers, member, |server| &server.url)
         })
     }
 
@@ -244,8 +243,7 @@ impl<'a> Known<'a> {
             return false;
         };
         scheduler.carry_over(&table.scheduler.borrow(), |member| {
-            let child = &before.children.get(usize::from(member))?.name;
-            position_of(&weighted.children, |it| it.name == *child)
+            same_position(&before.children, &weighted.children, member, |child| &child.name)
         })
     }
 
@@ -258,8 +256,19 @@ impl<'a> Known<'a> {
     }
 }
 
-fn position_of<T>(items: &[T], is_it: impl Fn(&T) -> bool) -> Option<u16> {
-    items.iter().position(is_it).and_then(|position| u16::try_from(position).ok())
+/// Where `before[member]` is in `now`; of equal names the first is the first, the second the
+/// second, as [`Known::take`] hands their servers out.
+fn same_position<T>(
+    before: &[T],
+    now: &[T],
+    member: u16,
+    name: impl Fn(&T) -> &String,
+) -> Option<u16> {
+    let member = usize::from(member);
+    let wanted = name(before.get(member)?);
+    let earlier = before.iter().take(member).filter(|it| name(it) == wanted).count();
+    let mut places = (0_u16..).zip(now).filter(|(_, it)| name(it) == wanted);
+    places.nth(earlier).map(|(place, _)| place)
 }
 
 #[cfg(test)]

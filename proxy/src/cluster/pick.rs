@@ -142,7 +142,8 @@ impl Tables {
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
         let can_serve = |member: u16| self.can_serve(table, member, trail);
-        let claim = read_claim(table.sticky.as_ref(), cookies, trail.tried() > 0, can_serve);
+        let serves_others = |member: u16| self.can_serve(table, member, &Trail::default());
+        let claim = read_claim(table.sticky.as_ref(), cookies, serves_others, can_serve);
         let member = match claim.member {
             Some(member) => member,
             None => match table.scheduler.borrow_mut().next(can_serve) {
@@ -199,11 +200,10 @@ fn pick_server(
     cookies: Cookies<'_>,
     trail: &mut Trail,
 ) -> Result<Pick, PickError> {
-    let can_serve = |member: u16| {
-        table.servers.get(usize::from(member)).is_some_and(|server| server.is_up())
-            && !trail.has_tried(service, member)
-    };
-    let claim = read_claim(table.sticky.as_ref(), cookies, trail.tried() > 0, can_serve);
+    let is_up =
+        |member: u16| table.servers.get(usize::from(member)).is_some_and(|server| server.is_up());
+    let can_serve = |member: u16| is_up(member) && !trail.has_tried(service, member);
+    let claim = read_claim(table.sticky.as_ref(), cookies, is_up, can_serve);
     let member = match claim.member {
         Some(member) => member,
         None => match table.scheduler.borrow_mut().next(can_serve) {
@@ -218,11 +218,12 @@ fn pick_server(
     Ok(Pick { service, server: ServerIndex(member), outcome: claim.outcome })
 }
 
-/// What the request's cookie claims at one level, and whether it holds.
+/// What the request's cookie claims at one level, and whether it holds: `can_serve` this request;
+/// `serves_others` would take one that it has not refused.
 fn read_claim(
     sticky: Option<&StickyTable>,
     cookies: Cookies<'_>,
-    is_again: bool,
+    serves_others: impl Fn(u16) -> bool,
     can_serve: impl Fn(u16) -> bool,
 ) -> Claim {
     let balanced = |outcome, issues_cookie| Claim { member: None, outcome, issues_cookie };
@@ -235,8 +236,11 @@ fn read_claim(
         None if value.is_empty() => balanced(StickyOutcome::New, true),
         None => balanced(StickyOutcome::Unknown, true),
         Some(found) if !can_serve(found.member) => {
-            let outcome = if is_again { StickyOutcome::Redispatched } else { StickyOutcome::Down };
-            balanced(outcome, true)
+            let has_refused = serves_others(found.member);
+            balanced(
+                if has_refused { StickyOutcome::Redispatched } else { StickyOutcome::Down },
+                true,
+            )
         }
         Some(found) if found.is_current_format => Claim {
             member: Some(found.member),

@@ -53,12 +53,11 @@ pub struct RequestControl {
 /// [`FramingError`]; nothing may be forwarded then.
 pub fn request_control(bytes: &[u8], head: &RequestHead) -> Result<RequestControl, FramingError> {
     let is_http11 = head.minor == 1;
-    let mut control = RequestControl { keep_alive: is_http11, ..RequestControl::default() };
+    let mut control = RequestControl::default();
     let mut length = None;
     let mut is_chunked = false;
     let mut hosts = 0_u32;
-    let mut says_close = false;
-    let mut asks_upgrade = false;
+    let mut options = ConnectionOptions::default();
     let mut protocols = Protocols::default();
     for (name, span) in head.fields.iter() {
         let value = span.value(bytes);
@@ -92,9 +91,7 @@ pub fn request_control(bytes: &[u8], head: &RequestHead) -> Result<RequestContro
                 }
                 control.expects_continue = is_http11;
             }
-            FieldName::Connection => {
-                read_connection(value, is_http11, &mut control, &mut says_close, &mut asks_upgrade);
-            }
+            FieldName::Connection => options.note(value),
             FieldName::Upgrade => protocols.note(value),
             FieldName::Te => {
                 control.takes_trailers |= list_members(value).any(is_trailers);
@@ -112,33 +109,43 @@ pub fn request_control(bytes: &[u8], head: &RequestHead) -> Result<RequestContro
         (Some(length), false) => Framing::Length(length),
     };
     control.expects_continue &= control.framing != Framing::Empty;
-    // Whatever else is said beside it, in whichever order (RFC 9112 §9.3).
-    control.keep_alive &= !says_close;
+    control.keep_alive = options.keeps_alive(is_http11);
+    control.names_fields = options.names_fields;
     // An upgrade with a body would have to be framed first: it is a plain request (http1 D12).
-    control.wants_upgrade = asks_upgrade
+    control.wants_upgrade = options.upgrade
         && is_http11
         && control.framing == Framing::Empty
         && protocols.may_be_tunnelled(head.method.of(bytes));
     Ok(control)
 }
 
-fn read_connection(
-    value: &[u8],
-    is_http11: bool,
-    control: &mut RequestControl,
-    says_close: &mut bool,
-    asks_upgrade: &mut bool,
-) {
-    for member in list_members(value) {
-        if member.eq_ignore_ascii_case(b"close") {
-            *says_close = true;
-        } else if member.eq_ignore_ascii_case(b"keep-alive") {
-            control.keep_alive |= !is_http11;
-        } else if member.eq_ignore_ascii_case(b"upgrade") {
-            *asks_upgrade = true;
-        } else {
-            control.names_fields = true;
+/// What all `Connection` lines of a head say.
+#[derive(Clone, Copy, Debug, Default)]
+struct ConnectionOptions {
+    close: bool,
+    keep_alive: bool,
+    upgrade: bool,
+    names_fields: bool,
+}
+
+impl ConnectionOptions {
+    fn note(&mut self, value: &[u8]) {
+        for member in list_members(value) {
+            if member.eq_ignore_ascii_case(b"close") {
+                self.close = true;
+            } else if member.eq_ignore_ascii_case(b"keep-alive") {
+                self.keep_alive = true;
+            } else if member.eq_ignore_ascii_case(b"upgrade") {
+                self.upgrade = true;
+            } else {
+                self.names_fields = true;
+            }
         }
+    }
+
+    /// RFC 9112 §9.3: `close` wins, whatever else is said beside it in whichever order.
+    fn keeps_alive(self, is_http11: bool) -> bool {
+        !self.close && (is_http11 || self.keep_alive)
     }
 }
 
@@ -261,14 +268,14 @@ pub fn response_control(
     let is_http11 = head.minor == 1;
     let mut control = ResponseControl {
         framing: Framing::UntilClose,
-        is_reusable: is_http11,
+        is_reusable: false,
         names_fields: false,
         upgrades: false,
         has_plain_length: false,
     };
     let mut length = None;
     let mut is_chunked = false;
-    let mut says_close = false;
+    let mut options = ConnectionOptions::default();
     for (name, span) in head.fields.iter() {
         let value = span.value(bytes);
         match name {
@@ -288,22 +295,13 @@ pub fn response_control(
                 is_chunked = true;
             }
             FieldName::FramingAlias => return Err(ResponseFramingError),
-            FieldName::Connection => {
-                for member in list_members(value) {
-                    if member.eq_ignore_ascii_case(b"close") {
-                        says_close = true;
-                    } else if member.eq_ignore_ascii_case(b"keep-alive") {
-                        control.is_reusable |= !is_http11;
-                    } else if member.eq_ignore_ascii_case(b"upgrade") {
-                        control.upgrades = true;
-                    } else {
-                        control.names_fields = true;
-                    }
-                }
-            }
+            FieldName::Connection => options.note(value),
             _ => {}
         }
     }
+    control.names_fields = options.names_fields;
+    control.upgrades = options.upgrade;
+    control.is_reusable = options.keeps_alive(is_http11);
     if length.is_some() && is_chunked {
         // The length is dropped; what sends both is not trusted with another request.
         control.is_reusable = false;
@@ -315,7 +313,7 @@ pub fn response_control(
         (Some(length), false) => Framing::Length(length),
         (None, false) => Framing::UntilClose,
     };
-    control.is_reusable &= !says_close && control.framing != Framing::UntilClose;
+    control.is_reusable &= control.framing != Framing::UntilClose;
     Ok(control)
 }
 

@@ -315,7 +315,7 @@ fn responses_are_rewritten_for_their_client() {
             "HTTP/1.1 200 OK",
             "Transfer-Encoding: chunked\r\nTrailer: X\r\n",
             "HTTP/1.0 200 OK",
-            "+Connection: close\r\n",
+            "",
         ),
     ] {
         let text = format!("{line}\r\n{fields}\r\n");
