@@ -45,7 +45,13 @@ impl Connection {
         }
     }
 
-    fn write_own(&self, asked: &Asked, response: OwnResponse, keep_alive: bool, out: &mut Vec<u8>) {
+    fn write_own(
+        &self,
+        asked: &Asked,
+        response: OwnResponse,
+        (keep_alive, is_refusal): (bool, bool),
+        out: &mut Vec<u8>,
+    ) {
         let tables = asked.tables.as_deref();
         let lines = tables.into_iter().flat_map(|tables| asked.trail.set_cookie_lines(tables));
         self.shared.local.clock.with_date(|date| {

@@ -11,7 +11,7 @@ use super::relay::Relay;
 use crate::cluster::{Pick, Server, Tables, Trail};
 use crate::http1::chunked::ChunkDecoder;
 use crate::http1::fields::FieldName;
-use crate::http1::framing::{Framing, RequestControl, ResponseControl};
+use crate::http1::framing::{RequestControl, ResponseControl};
 use crate::http1::head::{RequestHead, ResponseHead, Span};
 use crate::http1::target::{Target, TargetForm};
 use crate::io::{Buf, BufferPool};
@@ -104,7 +104,7 @@ pub struct Times {
 }
 
 /// The client's part of an exchange.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Request {
     /// Parsed head.
     pub head: RequestHead,
@@ -124,29 +124,6 @@ pub struct Request {
     pub is_streamed: bool,
     /// Body bytes received.
     pub body_bytes: u64,
-}
-
-impl Default for Request {
-    fn default() -> Self {
-        Self {
-            head: RequestHead::default(),
-            buffer: Buf::default(),
-            control: RequestControl {
-                framing: Framing::Empty,
-                keep_alive: false,
-                expects_continue: false,
-                wants_upgrade: false,
-                names_fields: false,
-                takes_trailers: false,
-            },
-            target: StoredTarget::default(),
-            target_text: Vec::new(),
-            scratch: Vec::new(),
-            whole_bytes: 0,
-            is_streamed: false,
-            body_bytes: 0,
-        }
-    }
 }
 
 /// A [`Target`] that does not borrow.

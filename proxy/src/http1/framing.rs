@@ -30,7 +30,7 @@ pub enum FramingError {
 }
 
 /// What a request's fields say about its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestControl {
     /// Of the body.
     pub framing: Framing,
@@ -53,14 +53,7 @@ pub struct RequestControl {
 /// [`FramingError`]; nothing may be forwarded then.
 pub fn request_control(bytes: &[u8], head: &RequestHead) -> Result<RequestControl, FramingError> {
     let is_http11 = head.minor == 1;
-    let mut control = RequestControl {
-        framing: Framing::Empty,
-        keep_alive: false,
-        expects_continue: false,
-        wants_upgrade: false,
-        names_fields: false,
-        takes_trailers: false,
-    };
+    let mut control = RequestControl::default();
     let mut length = None;
     let mut is_chunked = false;
     let mut hosts = 0_u32;

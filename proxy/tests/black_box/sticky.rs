@@ -77,12 +77,15 @@ fn fnv1a(text: &str) -> String {
     format!("{:x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, step))
 }
 
+/// The cookie value that a release of Traefik made of a URL.
+type ValueOf = fn(&str) -> String;
+
 fn every_older_format_is_honoured_and_rewritten(driver: Driver) {
     assert_eq!(fnv1("http://10.0.1.10:8080"), "372300e971988868");
     assert_eq!(fnv1a("http://10.0.1.10:8080"), "1389b137344077b6");
     let (a, b) = (Origin::named("a"), Origin::named("b"));
     let proxy = Setup::new(driver, app(&[&a.url(), &b.url()])).start();
-    let formats: [(&str, fn(&str) -> String); 5] = [
+    let formats: [(&str, ValueOf); 5] = [
         ("Traefik up to 2.4, the URL itself", str::to_owned),
         ("FNV-1", fnv1),
         ("FNV-1 twice", |url| fnv1(&fnv1(url))),

@@ -4,6 +4,9 @@
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 
+/// Names and values in the order of the wire.
+pub(crate) type Fields = Vec<(String, String)>;
+
 /// A stream with the bytes that were read too far.
 pub(crate) struct Wire {
     stream: TcpStream,
@@ -14,7 +17,7 @@ pub(crate) struct Wire {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) line: String,
-    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) fields: Fields,
 }
 
 impl Head {
@@ -90,7 +93,7 @@ impl Wire {
     }
 
     /// A chunked body to its end, with the trailer fields.
-    pub(crate) fn read_chunked(&mut self) -> io::Result<(Vec<u8>, Vec<(String, String)>)> {
+    pub(crate) fn read_chunked(&mut self) -> io::Result<(Vec<u8>, Fields)> {
         let mut body = Vec::new();
         loop {
             let line = self.read_line()?;
@@ -107,7 +110,7 @@ impl Wire {
         }
     }
 
-    fn read_fields(&mut self) -> io::Result<Vec<(String, String)>> {
+    fn read_fields(&mut self) -> io::Result<Fields> {
         let mut fields = Vec::new();
         loop {
             let line = self.read_line()?;

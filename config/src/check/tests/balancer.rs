@@ -1,3 +1,5 @@
+//! Tests of `check`: balancer; named by their sentences.
+
 use super::*;
 use crate::model::{Endpoint, LoadBalancer, SameSite, ServiceKind, StickyCookie};
 

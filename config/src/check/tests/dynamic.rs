@@ -1,3 +1,5 @@
+//! Tests of `check`: dynamic; named by their sentences.
+
 use super::*;
 use crate::model::{Model, RouterTarget, Service, ServiceKind, TransportIndex};
 

@@ -1,3 +1,5 @@
+//! Tests of `check`: statics; named by their sentences.
+
 use std::time::Duration;
 
 use super::*;
