@@ -310,7 +310,7 @@ fn responses_are_rewritten_for_their_client() {
             "Content-Length: 5\r\n+Connection: keep-alive\r\n",
         ),
         (
-            "D5 no chunks",
+            "D5 no chunks, and nothing said about what HTTP/1.0 expects",
             &old_closes,
             "HTTP/1.1 200 OK",
             "Transfer-Encoding: chunked\r\nTrailer: X\r\n",
