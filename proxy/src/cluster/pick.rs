@@ -113,11 +113,12 @@ impl Tables {
         self.pick_in(service, Cookies { bytes, fields }, trail)
     }
 
-    /// Whether another server of the same load balancer could take the request of `pick`.
+    /// Whether another server below `root` could take the request of `pick`.
     #[must_use]
-    pub fn has_alternative(&self, pick: Pick, trail: &Trail) -> bool {
-        self.has_server(pick.service, |service, member| {
-            ServerIndex(member) != pick.server && !trail.has_tried(service, member)
+    pub fn has_alternative(&self, root: ServiceIndex, pick: Pick, trail: &Trail) -> bool {
+        self.has_server(root, |service, member| {
+            (service, ServerIndex(member)) != (pick.service, pick.server)
+                && !trail.has_tried(service, member)
         })
     }
 

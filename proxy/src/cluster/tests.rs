@@ -191,14 +191,14 @@ fn a_refused_request_goes_to_each_other_server_once() {
     for others in [true, false] {
         let at = *refused.last().unwrap();
         let last = Pick { service: ServiceIndex(at.0), server: ServerIndex(at.1), outcome: Pinned };
-        assert!(tables.has_alternative(last, &trail));
+        assert!(tables.has_alternative(last.service, last, &trail));
         note_tried(&mut trail, at);
         let (next, outcome, set) = pick_again(&tables, &pin("c", B), &mut trail).unwrap();
         assert!(!refused.contains(&next));
         assert_eq!(outcome, Redispatched);
         assert_eq!(set, [pin("c", [A, B, C][usize::from(next.1)])], "the client is pinned anew");
         let next_pick = Pick { service: ServiceIndex(0), server: ServerIndex(next.1), outcome };
-        assert_eq!(tables.has_alternative(next_pick, &trail), others);
+        assert_eq!(tables.has_alternative(next_pick.service, next_pick, &trail), others);
         refused.push(next);
     }
     note_tried(&mut trail, refused[2]);

@@ -9,11 +9,11 @@ use super::relay::{Piece, Relay};
 use crate::http1::chunked::ChunkError;
 use crate::http1::fields::{FieldName, list_members};
 use crate::http1::framing::{Framing, response_control};
-use crate::http1::head::{Progress, parse_response};
+use crate::http1::head::{Progress, has_end, parse_response};
 use crate::http1::rewrite::{ResponseRewrite, write_response};
 use crate::io::buffer::{HEAD_ROOM_BYTES, TAIL_ROOM_BYTES};
 use crate::io::watch::NEVER;
-use crate::io::{Buf, BufferPool, Expiry, ReadHalf, WriteHalf};
+use crate::io::{Buf, BufferPool, Expiry, Phase, ReadHalf, WriteHalf};
 
 /// Interim responses of one exchange (http1 D9).
 const INTERIM_MAX: u32 = 16;
@@ -89,19 +89,26 @@ impl Delivery<'_> {
     }
 
     async fn receive_head(&mut self) -> Result<(), Delivered> {
+        // What came behind an interim response may be the whole head already.
+        let mut fresh = self.response.buffer.len();
         loop {
             let bytes = self.response.buffer.filled();
             let has_bytes = !bytes.is_empty();
-            if has_bytes {
+            // A head in small pieces is parsed when it can be whole, or has passed its limit.
+            let is_due = fresh == bytes.len()
+                || has_end(bytes, fresh)
+                || bytes.len() >= RESPONSE_HEAD_LIMITS.bytes_max;
+            if has_bytes && is_due {
                 match parse_response(bytes, &RESPONSE_HEAD_LIMITS, &mut self.response.head) {
                     Ok(Progress::Complete) => return Ok(()),
                     Ok(Progress::Partial) => {}
                     Err(_malformed) => return Err(malformed()),
                 }
             }
-            if let Err(error) = self.receive().await {
-                return Err(Delivered::Failed { error, has_bytes });
-            }
+            fresh = match self.receive().await {
+                Ok(received) => received,
+                Err(error) => return Err(Delivered::Failed { error, has_bytes }),
+            };
         }
     }
 
@@ -109,7 +116,7 @@ impl Delivery<'_> {
     ///
     /// # Errors
     /// Why there is no more; [`ProxyError::ServerClosed`] for an orderly end too.
-    async fn receive(&mut self) -> Result<(), ProxyError> {
+    async fn receive(&mut self) -> Result<usize, ProxyError> {
         let Shared { local, watch, .. } = self.shared;
         let buffer = &mut self.response.buffer;
         if buffer.spare() <= TAIL_ROOM_BYTES {
@@ -124,7 +131,7 @@ impl Delivery<'_> {
             self.server.read(buffer, bytes_max).await
         };
         match result {
-            Ok(1..) => Ok(()),
+            Ok(received @ 1..) => Ok(received),
             Ok(0) | Err(_) => Err(match watch.take_expiry() {
                 Some(Expiry::UpstreamDeadline) => ProxyError::ServerTimeout,
                 Some(Expiry::ClientGone | Expiry::Deadline | Expiry::Stopping) => {
@@ -148,6 +155,8 @@ impl Delivery<'_> {
                 self.asked.gate.note_continue_given();
             }
         }
+        // The server is at work again; the client has nothing to take meanwhile.
+        self.shared.watch.enter(Phase::Waiting, NEVER);
         self.response.buffer.consume(head_bytes);
         if self.response.buffer.is_empty() {
             self.response.buffer.reset_with_room(HEAD_ROOM_BYTES);

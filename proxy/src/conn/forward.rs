@@ -70,7 +70,7 @@ impl Connection {
         must_connect: bool,
     ) -> Result<(), ConnectError> {
         let Shared { local, watch, .. } = &self.shared;
-        let Exchange { asked, picked, lease, .. } = exchange;
+        let Exchange { asked, picked, lease, service, .. } = exchange;
         let Some(picked) = picked else { return Err(ConnectError::Refused) };
         let now_ms = local.clock.now_ms();
         watch.await_upstream(now_ms, NEVER);
@@ -83,10 +83,11 @@ impl Connection {
             }
         }
         let dial_timeout = picked.transport().and_then(|transport| transport.dial_timeout);
+        let root = service.unwrap_or(picked.pick.service);
         let has_alternative = asked
             .tables
             .as_ref()
-            .is_some_and(|tables| tables.has_alternative(picked.pick, &asked.trail));
+            .is_some_and(|tables| tables.has_alternative(root, picked.pick, &asked.trail));
         let limit = if has_alternative {
             Some(dial_timeout.map_or(DIAL_WITH_ALTERNATIVE, |it| it.min(DIAL_WITH_ALTERNATIVE)))
         } else {
@@ -325,6 +326,7 @@ impl Connection {
         let Exchange { asked, response, lease: Some(lease), .. } = &mut *exchange else { return };
         let Shared { local, watch, entry, .. } = &self.shared;
         response.is_tunnel = true;
+        watch.set_cap(NEVER);
         // What the log needs of the request stays; what came behind it belongs to the tunnel.
         let mut early = local.buffers.take_large();
         let request = &mut asked.request;

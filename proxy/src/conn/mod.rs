@@ -138,7 +138,9 @@ impl Connection {
             Err(receive::NoHead::Refused(error)) => return self.answer(exchange, error).await,
         }
         self.served += 1;
-        self.shared.watch.note_served();
+        let Shared { local, watch, entry, .. } = &self.shared;
+        watch.note_served();
+        watch.set_cap(local.clock.now_ms().saturating_add(entry.write_timeout_ms));
         Counters::add(&self.shared.local.counters.requests);
         self.shared.begin_log(exchange);
         match self.route(exchange) {

@@ -5,6 +5,7 @@ use super::exchange::{Exchange, Request};
 use super::{Connection, Shared};
 use crate::http1::head::{HeadError, Progress, has_end, parse_request};
 use crate::io::buffer::{BufferPool, SMALL_BUFFER_BYTES};
+use crate::io::watch::NEVER;
 use crate::io::{Buf, Expiry, Phase};
 
 /// Why there is no head.
@@ -27,6 +28,7 @@ impl Connection {
             return false;
         }
         let (clock, pool) = (&local.clock, &local.buffers);
+        watch.set_cap(NEVER);
         watch.enter(Phase::Idle, clock.now_ms().saturating_add(entry.idle_timeout_ms));
         if self.input.capacity() != SMALL_BUFFER_BYTES {
             pool.give_back(std::mem::replace(&mut self.input, pool.take_small()));

@@ -67,6 +67,7 @@ pub struct Watch {
     upstream: Cell<RawFd>,
     phase: Cell<Phase>,
     deadline_ms: Cell<u64>,
+    cap_ms: Cell<u64>,
     upstream_deadline_ms: Cell<u64>,
     waiting_since_ms: Cell<u64>,
     expiry: Cell<Option<Expiry>>,
@@ -88,6 +89,7 @@ impl Watch {
             upstream: Cell::new(-1),
             phase: Cell::new(Phase::Idle),
             deadline_ms: Cell::new(NEVER),
+            cap_ms: Cell::new(NEVER),
             upstream_deadline_ms: Cell::new(NEVER),
             waiting_since_ms: Cell::new(NEVER),
             expiry: Cell::new(None),
@@ -106,6 +108,11 @@ impl Watch {
         self.phase.set(phase);
         self.deadline_ms.set(deadline_ms);
         self.window_ms.set(0);
+    }
+
+    /// Whatever phases follow, they end at `cap_ms` at the latest ([`NEVER`]: no such limit).
+    pub fn set_cap(&self, cap_ms: u64) {
+        self.cap_ms.set(cap_ms);
     }
 
     /// A request has come.
@@ -213,6 +220,11 @@ impl Watch {
     }
 
     fn sweep_deadline(&self, now_ms: u64) {
+        if self.cap_ms.get() <= now_ms {
+            self.cap_ms.set(NEVER);
+            self.abort(Expiry::Deadline);
+            return;
+        }
         if self.deadline_ms.get() > now_ms {
             return;
         }
