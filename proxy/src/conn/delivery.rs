@@ -90,10 +90,11 @@ impl Delivery<'_> {
 
     async fn receive_head(&mut self) -> Result<(), Delivered> {
         // What came behind an interim response may be the whole head already.
-        let mut fresh = self.response.buffer.len();
+        self.response.fresh_bytes = self.response.buffer.len();
         loop {
             let bytes = self.response.buffer.filled();
             let has_bytes = !bytes.is_empty();
+            let fresh = self.response.fresh_bytes;
             // A head in small pieces is parsed when it can be whole, or has passed its limit.
             let is_due = fresh == bytes.len()
                 || has_end(bytes, fresh)
@@ -105,10 +106,9 @@ impl Delivery<'_> {
                     Err(_malformed) => return Err(malformed()),
                 }
             }
-            fresh = match self.receive().await {
-                Ok(received) => received,
-                Err(error) => return Err(Delivered::Failed { error, has_bytes }),
-            };
+            if let Err(error) = self.receive().await {
+                return Err(Delivered::Failed { error, has_bytes });
+            }
         }
     }
 
@@ -116,7 +116,7 @@ impl Delivery<'_> {
     ///
     /// # Errors
     /// Why there is no more; [`ProxyError::ServerClosed`] for an orderly end too.
-    async fn receive(&mut self) -> Result<usize, ProxyError> {
+    async fn receive(&mut self) -> Result<(), ProxyError> {
         let Shared { local, watch, .. } = self.shared;
         let buffer = &mut self.response.buffer;
         if buffer.spare() <= TAIL_ROOM_BYTES {
@@ -131,7 +131,10 @@ impl Delivery<'_> {
             self.server.read(buffer, bytes_max).await
         };
         match result {
-            Ok(received @ 1..) => Ok(received),
+            Ok(received @ 1..) => {
+                self.response.fresh_bytes = received;
+                Ok(())
+            }
             Ok(0) | Err(_) => Err(match watch.take_expiry() {
                 Some(Expiry::UpstreamDeadline) => ProxyError::ServerTimeout,
                 Some(Expiry::ClientGone | Expiry::Deadline | Expiry::Stopping) => {

@@ -235,6 +235,8 @@ pub struct Response {
     pub head_copy: Vec<u8>,
     /// First what goes to the server, then what comes from it.
     pub buffer: Buf,
+    /// Bytes of the buffer that came with the last receive.
+    pub fresh_bytes: usize,
     /// The head for the client while it is written.
     pub scratch: Vec<u8>,
     /// Of a chunked body.

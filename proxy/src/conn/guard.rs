@@ -21,13 +21,12 @@ pub fn serve(mut connection: Connection) -> impl Future<Output = bool> {
 ///
 /// `AssertUnwindSafe`: the future is not polled again, and what connections share is `Cell`s and
 /// short borrows that no panic can leave half-written.
-async fn survives(mut future: Pin<&mut impl Future<Output = ()>>) -> bool {
-    poll_fn(|task| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(task))) {
+fn survives(mut future: Pin<&mut impl Future<Output = ()>>) -> impl Future<Output = bool> {
+    poll_fn(move |task| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(task))) {
         Ok(Poll::Pending) => Poll::Pending,
         Ok(Poll::Ready(())) => Poll::Ready(true),
         Err(_panic) => Poll::Ready(false),
     })
-    .await
 }
 
 #[cfg(test)]
