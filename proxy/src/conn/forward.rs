@@ -182,12 +182,18 @@ impl Connection {
             Delivered::Failed {
                 error: ProxyError::ServerClosed | ProxyError::ServerReset,
                 has_bytes: false,
-            } if is_reused && exchange.asked.request.is_idempotent() => {
+            } if is_reused && self.may_send_again(&exchange.asked.request) => {
                 exchange.asked.gate = Gate::default();
                 Attempt::Again
             }
             other => self.end_badly(exchange, other).await,
         }
+    }
+
+    /// Whether a request that had gone out on a stale connection goes out once more.
+    fn may_send_again(&self, request: &Request) -> bool {
+        let Shared { local, .. } = &self.shared;
+        request.is_idempotent() && local.retry_budget.take(local.clock.now_ms())
     }
 
     /// Delivers the response to a request that has gone out whole.

@@ -16,6 +16,7 @@ use crate::http1::target::TargetPolicy;
 use crate::io::watch::NEVER;
 use crate::io::{BufferPool, Clock, Watches};
 use crate::observe::access_log::AccessLog;
+use crate::upstream::RetryBudget;
 
 /// Limits on the head of a server's response (http1 D17).
 pub const RESPONSE_HEAD_LIMITS: HeadLimits = HeadLimits {
@@ -56,6 +57,8 @@ pub struct Local {
     pub is_terminating: Cell<bool>,
     /// Responses say `Connection: close`.
     pub is_stopping: Cell<bool>,
+    /// How much may be sent twice.
+    pub retry_budget: RetryBudget,
     /// What an operator reads.
     pub counters: Counters,
     /// Tells the control thread.
@@ -212,6 +215,7 @@ impl Local {
             ping_terminating_status: options.ping_terminating_status,
             is_terminating: Cell::new(false),
             is_stopping: Cell::new(false),
+            retry_budget: RetryBudget::default(),
             counters: Counters::default(),
             on_connect_failed: options.on_connect_failed,
             exchanges: RefCell::default(),

@@ -140,6 +140,7 @@ impl Connection {
         self.served += 1;
         let Shared { local, watch, entry, .. } = &self.shared;
         watch.note_served();
+        local.retry_budget.note_request(local.clock.now_ms());
         watch.set_cap(local.clock.now_ms().saturating_add(entry.write_timeout_ms));
         Counters::add(&self.shared.local.counters.requests);
         self.shared.begin_log(exchange);
