@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sundew_config::model::{
-    EntryPoint, ForwardedHeaders, Limits, Model, ServerIndex, ServiceIndex, StaticModel,
+    EntryPoint, ForwardedHeaders, Limits, Model, ProxyProtocol, ServerIndex, ServiceIndex,
+    StaticModel,
 };
 
 use super::exchange::Exchange;
@@ -99,6 +100,8 @@ pub struct EntryPointLimits {
     pub name: String,
     /// Whose `X-Forwarded-*` are believed.
     pub forwarded: ForwardedHeaders,
+    /// Whose PROXY protocol headers are believed.
+    pub proxy_protocol: ProxyProtocol,
     /// Of request heads.
     pub head: HeadLimits,
     /// Normalisation of targets.
@@ -151,6 +154,7 @@ impl EntryPointLimits {
             index,
             name: entry_point.name.clone(),
             forwarded: entry_point.forwarded_headers.clone(),
+            proxy_protocol: entry_point.proxy_protocol.clone(),
             head,
             target: TargetPolicy {
                 sanitize_path: entry_point.sanitize_path,

@@ -12,6 +12,7 @@ mod interim;
 mod keep_alive;
 mod lifecycle;
 mod malformed;
+mod proxy_protocol;
 mod real_clients;
 mod reload;
 mod retry;
