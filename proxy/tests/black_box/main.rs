@@ -18,5 +18,6 @@ mod retry;
 mod split_points;
 mod sticky;
 mod sticky_cookie;
+mod timeouts;
 mod upgrade;
 mod weighted;
