@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -136,6 +137,11 @@ impl Setup {
         }
         fs::write(dynamic, &self.dynamic).expect("a dynamic file");
         fs::write(&path, self.static_text(folder.path())).expect("a static file");
+        if !self.launcher.is_empty() {
+            // For a launcher that changes the user.
+            let everyone = fs::Permissions::from_mode(0o777);
+            fs::set_permissions(folder.path(), everyone).expect("a folder for everyone");
+        }
         let mut words = self.launcher.iter().map(OsString::from).chain([binary().into()]);
         let mut command = Command::new(words.next().expect("at least the binary"));
         command.args(words).arg("run").arg("--config").arg(&path).args(self.flags);
