@@ -13,6 +13,11 @@ on_both_drivers!(
     a_server_that_takes_no_connection_is_504_after_the_dial_timeout,
     a_server_that_takes_no_connection_is_left_for_another,
     the_response_header_timeout_does_not_limit_a_body,
+    the_response_header_timeout_begins_after_the_upload,
+    an_upload_that_was_invited_and_never_comes_is_408,
+    an_idle_connection_to_a_server_is_closed_after_its_timeout,
+    an_idle_tunnel_is_closed_after_its_timeout,
+    a_client_that_half_closes_counts_as_gone,
     a_connection_without_a_request_is_closed_after_the_idle_timeout,
     a_dripping_head_is_408_after_the_head_timeout,
     the_read_timeout_limits_a_head,
@@ -91,6 +96,100 @@ fn the_response_header_timeout_does_not_limit_a_body(driver: Driver) {
     let proxy = Setup::new(driver, text).start();
     let response = Client::fetch(proxy.address(), "/");
     assert_eq!((response.status, response.text().as_str()), (200, "............"));
+}
+
+fn the_response_header_timeout_begins_after_the_upload(driver: Driver) {
+    let origin = reads_bodies();
+    let text = app_within("responseHeaderTimeout: 300ms", &[&origin.url()]);
+    let proxy = Setup::new(driver, text).start();
+    let mut client = Client::connect(proxy.address());
+    client.send("POST / HTTP/1.1\r\nHost: example.test\r\nContent-Length: 16\r\n\r\n");
+    for _ in 0..16 {
+        thread::sleep(DRIP);
+        client.send(".");
+    }
+    assert_eq!(client.response().status, 200);
+    assert!(origin.only_request().is_whole);
+}
+
+fn an_upload_that_was_invited_and_never_comes_is_408(driver: Driver) {
+    let origin = Origin::scripted(|exchange| {
+        exchange.send("HTTP/1.1 100 Continue\r\n\r\n");
+        exchange.read_body();
+        Next::Close
+    });
+    let setup = Setup::new(driver, app(&[&origin.url()]));
+    let proxy = setup.settings("limits: {bodyRateMin: 1000, bodyRateWindow: 300ms}").start();
+    let mut client = Client::connect(proxy.address());
+    client.send(
+        "POST / HTTP/1.1\r\nHost: example.test\r\nContent-Length: 10\r\n\
+         Expect: 100-continue\r\n\r\n",
+    );
+    expect_408(&mut client);
+    assert!(!origin.only_request().is_whole);
+    assert_eq!(proxy.only_record().number("DownstreamStatus"), 408);
+}
+
+fn an_idle_connection_to_a_server_is_closed_after_its_timeout(driver: Driver) {
+    let origin = Origin::named("a");
+    let text = app_within("idleConnTimeout: 300ms", &[&origin.url()]);
+    let proxy = Setup::new(driver, text).start();
+    let mut client = Client::connect(proxy.address());
+    assert_eq!(client.get("/", "").text(), "a");
+    let began = Instant::now();
+    assert!(origin.has_open_connections(), "it is kept at first");
+    eventually("the connection ends", || (!origin.has_open_connections()).then_some(()));
+    assert!(began.elapsed() >= Duration::from_millis(150), "{:?}", began.elapsed());
+    assert_eq!(client.get("/", "").text(), "a");
+    assert_eq!(origin.connections(), 2);
+}
+
+fn an_idle_tunnel_is_closed_after_its_timeout(driver: Driver) {
+    let origin = Origin::scripted(|exchange| {
+        exchange.send(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
+        );
+        loop {
+            let bytes = exchange.read_some();
+            if bytes.is_empty() || !exchange.send(&bytes) {
+                return Next::Close;
+            }
+        }
+    });
+    let setup = Setup::new(driver, app(&[&origin.url()]));
+    let proxy = setup.settings("limits: {tunnelIdleTimeout: 400ms}").start();
+    let mut client = Client::connect(proxy.address());
+    client.send(
+        "GET / HTTP/1.1\r\nHost: example.test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
+    );
+    assert_eq!(client.response().status, 101);
+    // Longer than the timeout in all, and never silent for as long.
+    for _ in 0..16 {
+        thread::sleep(DRIP);
+        client.send(".");
+        assert_eq!(client.read_exact(1), b".");
+    }
+    client.expect_end();
+    eventually("the server's side ends", || (!origin.has_open_connections()).then_some(()));
+}
+
+fn a_client_that_half_closes_counts_as_gone(driver: Driver) {
+    // As with Traefik: Go's server takes the end of the stream for the end of the client.
+    let origin = Origin::scripted(|exchange| {
+        exchange.read_some();
+        exchange.request.is_whole = true;
+        exchange.record();
+        Next::Close
+    });
+    let proxy = Setup::new(driver, app_with("", &[&origin.url()])).start();
+    let mut client = Client::connect(proxy.address());
+    client.send("GET / HTTP/1.1\r\nHost: example.test\r\n\r\n");
+    eventually("the request arrives", || origin.requests().pop());
+    client.finish();
+    eventually("the server is let go", || origin.only_request().is_whole.then_some(()));
+    assert_eq!(proxy.only_record().number("DownstreamStatus"), 499);
+    assert_eq!(client.response().status, 499);
+    client.expect_end();
 }
 
 fn a_connection_without_a_request_is_closed_after_the_idle_timeout(driver: Driver) {
