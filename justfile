@@ -28,6 +28,11 @@ bench-quick *arguments:
     cargo build --release --workspace
     loadtest/scripts/bench_quick.py {{arguments}}
 
+# Resident memory of sundew per idle connection. Nothing else may run on the machine.
+idle-memory *arguments:
+    cargo build --release --workspace
+    loadtest/scripts/idle_memory.py {{arguments}}
+
 # Licences, duplicates and sources of the dependencies.
 deny:
     cargo deny check licenses bans sources

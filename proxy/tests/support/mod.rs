@@ -9,7 +9,7 @@ mod wire;
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{Client, Response};
-pub(crate) use origin::{ClosedPort, Exchange, Next, Origin, Request};
+pub(crate) use origin::{ClosedPort, Exchange, FullQueue, Next, Origin, Request};
 pub(crate) use proxy::{Setup, Sundew, app, app_with};
 
 /// Longest that anything in a test may take, on a slow machine under load.

@@ -5,6 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
@@ -287,7 +288,7 @@ impl Exchange<'_> {
 
     /// Makes the close that follows a reset.
     pub(crate) fn reset_on_close(&mut self) {
-        let _ = SockRef::from(self.wire.stream()).set_linger(Some(std::time::Duration::ZERO));
+        let _ = SockRef::from(self.wire.stream()).set_linger(Some(Duration::ZERO));
         // The record's second descriptor would keep the connection open.
         self.shared.streams().clear();
     }
@@ -311,6 +312,30 @@ impl ClosedPort {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+/// A listener whose queue is full: a new connection is neither taken nor refused.
+pub(crate) struct FullQueue {
+    address: SocketAddr,
+    _listener: Socket,
+    _queued: Vec<TcpStream>,
+}
+
+impl FullQueue {
+    pub(crate) fn new() -> Self {
+        const PATIENCE: Duration = Duration::from_millis(100);
+        let listener = bound_socket();
+        listener.listen(0).expect("listen");
+        let address = address_of(&listener);
+        let queue = std::iter::from_fn(|| TcpStream::connect_timeout(&address, PATIENCE).ok());
+        let queued: Vec<_> = queue.take(64).collect();
+        assert!(queued.len() < 64, "a queue without an end");
+        Self { address, _listener: listener, _queued: queued }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 }
 

@@ -1,8 +1,10 @@
 //! The real binary in a folder of its own, with a configuration, its logs, and its end.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -25,6 +27,10 @@ pub(crate) struct Setup {
     is_directory: bool,
     is_watched: bool,
     environment: Vec<(String, String)>,
+    settings: String,
+    flags: Vec<String>,
+    launcher: Vec<String>,
+    is_automatic: bool,
 }
 
 impl Setup {
@@ -40,6 +46,10 @@ impl Setup {
             is_directory: false,
             is_watched: true,
             environment: Vec::new(),
+            settings: String::new(),
+            flags: Vec::new(),
+            launcher: Vec::new(),
+            is_automatic: false,
         }
     }
 
@@ -83,6 +93,31 @@ impl Setup {
         self
     }
 
+    /// Adds one key, in flow style, to the section `sundew`.
+    pub(crate) fn settings(mut self, key: &str) -> Self {
+        self.settings.push_str(", ");
+        self.settings.push_str(key);
+        self
+    }
+
+    /// Adds a flag to `sundew run`.
+    pub(crate) fn flag(mut self, flag: &str) -> Self {
+        self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Starts the proxy by a command that replaces itself by the rest of its arguments.
+    pub(crate) fn launched_by(mut self, words: &[&str]) -> Self {
+        self.launcher = words.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// `driver: auto`, whatever the driver of the test.
+    pub(crate) fn automatic(mut self) -> Self {
+        self.is_automatic = true;
+        self
+    }
+
     /// Writes the files and starts the proxy; returns once it listens.
     #[track_caller]
     pub(crate) fn start(self) -> Sundew {
@@ -102,15 +137,25 @@ impl Setup {
         }
         fs::write(dynamic, &self.dynamic).expect("a dynamic file");
         fs::write(&path, self.static_text(folder.path())).expect("a static file");
-        let mut command = Command::new(binary());
-        command.arg("run").arg("--config").arg(&path).current_dir(folder.path());
-        command.envs(self.environment);
+        if !self.launcher.is_empty() {
+            // For a launcher that changes the user.
+            let everyone = fs::Permissions::from_mode(0o777);
+            fs::set_permissions(folder.path(), everyone).expect("a folder for everyone");
+        }
+        let mut words = self.launcher.iter().map(OsString::from).chain([binary().into()]);
+        let mut command = Command::new(words.next().expect("at least the binary"));
+        command.args(words).arg("run").arg("--config").arg(&path).args(self.flags);
+        command.current_dir(folder.path()).envs(self.environment);
         Sundew::spawn(command, folder)
     }
 
     fn static_text(&self, folder: &Path) -> String {
-        let Self { workers, entry_point, statics, access_log, .. } = self;
-        let driver = if self.driver == Driver::Uring { "uring" } else { "epoll" };
+        let Self { workers, entry_point, statics, access_log, settings, .. } = self;
+        let driver = match self.driver {
+            _ if self.is_automatic => "auto",
+            Driver::Uring => "uring",
+            Driver::Epoll => "epoll",
+        };
         let (folder, access_log) = (folder.display(), indent(access_log, 2));
         let source = if self.is_directory { "directory" } else { "filename" };
         let path = if self.is_directory { "dynamic" } else { "dynamic.yml" };
@@ -120,7 +165,7 @@ impl Setup {
              providers:\n  providersThrottleDuration: 50ms\n  \
              file:\n    {source}: \"{folder}/{path}\"\n    watch: {watch}\n\
              accessLog:\n  filePath: \"{folder}/access.log\"\n{access_log}\
-             sundew: {{driver: {driver}, workers: {workers}}}\n{statics}"
+             sundew: {{driver: {driver}, workers: {workers}{settings}}}\n{statics}"
         )
     }
 }
@@ -251,6 +296,15 @@ impl Sundew {
     pub(crate) fn terminate(&mut self) -> i32 {
         self.signal("TERM");
         self.wait_for_end().code().expect("an exit code")
+    }
+
+    /// CPU time of the process so far, in the 10 ms that the kernel counts in.
+    pub(crate) fn cpu_ms(&self) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("a process");
+        // User and system time are the 14th and 15th field; the 2nd ends with the last bracket.
+        let (_, rest) = text.rsplit_once(')').expect("a name in brackets");
+        let times = rest.split_whitespace().skip(11).take(2);
+        times.map(|it| it.parse::<u64>().expect("a number of ticks") * 10).sum()
     }
 
     /// Resident memory in KiB.
