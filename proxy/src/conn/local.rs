@@ -19,13 +19,6 @@ use crate::io::{BufferPool, Clock, Watches};
 use crate::observe::access_log::AccessLog;
 use crate::upstream::RetryBudget;
 
-/// Limits on the head of a server's response (http1 D17).
-pub const RESPONSE_HEAD_LIMITS: HeadLimits = HeadLimits {
-    bytes_max: Limits::HEAD_BYTES_MAX,
-    fields_max: Limits::HEAD_FIELDS_MAX,
-    line_bytes_max: Limits::REQUEST_LINE_BYTES_MAX,
-};
-
 /// Exchanges kept for reuse.
 const EXCHANGES_MAX: usize = 1024;
 
@@ -38,6 +31,8 @@ pub struct Local {
     pub index: usize,
     /// Coarse time.
     pub clock: Clock,
+    /// Of the heads of responses (http1 D17).
+    pub response_head: HeadLimits,
     /// Recycled buffers.
     pub buffers: BufferPool,
     /// Every connection, for the sweeper.
@@ -134,6 +129,16 @@ pub fn limit_ms(limit: Option<Duration>) -> u64 {
     limit.map_or(NEVER, |limit| u64::try_from(limit.as_millis()).unwrap_or(NEVER))
 }
 
+/// Limits of a head, as the `sundew:` section sets them.
+#[must_use]
+pub fn head_limits(limits: &Limits) -> HeadLimits {
+    HeadLimits {
+        bytes_max: limits.head_bytes_max,
+        fields_max: limits.head_fields_max,
+        line_bytes_max: limits.request_line_bytes_max,
+    }
+}
+
 impl EntryPointLimits {
     /// From the checked configuration.
     #[must_use]
@@ -143,11 +148,7 @@ impl EntryPointLimits {
             Some(bytes_max) => {
                 HeadLimits { bytes_max, fields_max: usize::MAX, line_bytes_max: bytes_max }
             }
-            None => HeadLimits {
-                bytes_max: limits.head_bytes_max,
-                fields_max: limits.head_fields_max,
-                line_bytes_max: limits.request_line_bytes_max,
-            },
+            None => head_limits(limits),
         };
         let read_timeout_ms = limit_ms(entry_point.timeouts.read);
         Self {
@@ -188,6 +189,8 @@ impl EntryPointLimits {
 pub struct LocalOptions {
     /// Which worker.
     pub index: usize,
+    /// Of the heads of responses.
+    pub response_head: HeadLimits,
     /// The first tables.
     pub tables: Rc<Tables>,
     /// See [`Local::keeps_origin_fields`].
@@ -209,6 +212,7 @@ impl Local {
         Self {
             index: options.index,
             clock: Clock::new(),
+            response_head: options.response_head,
             buffers: BufferPool::default(),
             watches: Rc::default(),
             tables: RefCell::new(options.tables),
