@@ -104,6 +104,7 @@ fn allocations_of_a_window(driver: DriverChoice) -> usize {
         listeners: vec![(EntryPointIndex(0), listener)],
         snapshot: Arc::new(snapshot),
         access_log: None,
+        connection_cap: None,
     };
     let worker = start(options, reports).unwrap();
 

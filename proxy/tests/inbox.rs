@@ -76,6 +76,7 @@ fn run(driver: DriverChoice, places: &[&[SocketAddr]]) -> Running {
         listeners: vec![(EntryPointIndex(0), listener)],
         snapshot: Arc::new(Snapshot { model: Arc::new(model), servers }),
         access_log: None,
+        connection_cap: None,
     };
     let worker = start(options, reports).unwrap();
     let client = TcpStream::connect(address).unwrap();

@@ -64,6 +64,9 @@ fn limits(raw: &raw::Limits, at: &At<'_>) -> Limits {
         body_rate_window: time("bodyRateWindow", &raw.body_rate_window, default.body_rate_window),
         send_timeout: time("sendTimeout", &raw.send_timeout, default.send_timeout),
         tunnel_idle_timeout: limit(idle, raw.tunnel_idle_timeout.as_ref(), None),
+        connections_max: raw.connections.map(|number| {
+            in_range(&at.key("connections"), Some(number), 1..=i64::from(u32::MAX), usize::MAX)
+        }),
     };
     if limits.request_line_bytes_max > limits.head_bytes_max {
         at.error(

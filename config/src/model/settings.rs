@@ -62,6 +62,8 @@ pub struct Limits {
     pub send_timeout: Duration,
     /// `tunnelIdleTimeout`: an upgraded connection without a byte; off unless written.
     pub tunnel_idle_timeout: Option<Duration>,
+    /// `connections`: of clients, in the whole process (G6); off unless written.
+    pub connections_max: Option<usize>,
 }
 
 impl Limits {
@@ -92,6 +94,7 @@ impl Default for Limits {
             body_rate_window: Self::BODY_RATE_WINDOW,
             send_timeout: Self::SEND_TIMEOUT,
             tunnel_idle_timeout: None,
+            connections_max: None,
         }
     }
 }

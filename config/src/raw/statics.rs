@@ -275,4 +275,5 @@ pub(crate) struct Limits {
     pub(crate) body_rate_window: Option<String>,
     pub(crate) send_timeout: Option<String>,
     pub(crate) tunnel_idle_timeout: Option<String>,
+    pub(crate) connections: Option<i64>,
 }

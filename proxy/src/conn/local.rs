@@ -10,6 +10,7 @@ use sundew_config::model::{
     StaticModel,
 };
 
+use super::cap::ConnectionCap;
 use super::exchange::Exchange;
 use crate::cluster::Tables;
 use crate::http1::head::HeadLimits;
@@ -53,6 +54,8 @@ pub struct Local {
     pub is_terminating: Cell<bool>,
     /// Responses say `Connection: close`.
     pub is_stopping: Cell<bool>,
+    /// Connections of all workers together; no limit when `None`.
+    pub connection_cap: Option<Arc<ConnectionCap>>,
     /// How much may be sent twice.
     pub retry_budget: RetryBudget,
     /// What an operator reads.
@@ -201,6 +204,8 @@ pub struct LocalOptions {
     pub ping_terminating_status: u16,
     /// Off when `None`.
     pub access_log: Option<AccessLog>,
+    /// Connections of all workers together; no limit when `None`.
+    pub connection_cap: Option<Arc<ConnectionCap>>,
     /// Called when a connection to a server failed.
     pub on_connect_failed: OnConnectFailed,
 }
@@ -223,6 +228,7 @@ impl Local {
             ping_terminating_status: options.ping_terminating_status,
             is_terminating: Cell::new(false),
             is_stopping: Cell::new(false),
+            connection_cap: options.connection_cap,
             retry_budget: RetryBudget::default(),
             counters: Counters::default(),
             on_connect_failed: options.on_connect_failed,

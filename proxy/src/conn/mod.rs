@@ -3,6 +3,7 @@
 //! The steps never call each other.
 
 mod answer;
+pub mod cap;
 mod compose;
 mod delivery;
 mod duplex;

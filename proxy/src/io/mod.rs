@@ -39,17 +39,17 @@ pub struct Stream {
 
 /// The receiving direction of a [`Stream`].
 #[derive(Debug)]
-pub struct ReadHalf(OwnedReadHalf<TcpStream>);
+pub struct ReadHalf(Option<OwnedReadHalf<TcpStream>>);
 
 /// The sending direction of a [`Stream`].
 #[derive(Debug)]
-pub struct WriteHalf(OwnedWriteHalf<TcpStream>);
+pub struct WriteHalf(Option<OwnedWriteHalf<TcpStream>>);
 
 impl Stream {
     fn new(stream: TcpStream) -> Self {
         let fd = stream.as_raw_fd();
         let (read, write) = stream.into_split();
-        Self { read: ReadHalf(read), write: WriteHalf(write), fd }
+        Self { read: ReadHalf(Some(read)), write: WriteHalf(Some(write)), fd }
     }
 
     /// Takes over a connected socket of the standard library.
@@ -69,14 +69,30 @@ impl Stream {
     }
 }
 
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // A sending half that is dropped by itself is shut down first: a system call more for
+        // every connection, and no close could be a reset any more.
+        if let (Some(read), Some(write)) = (self.read.0.take(), self.write.0.take()) {
+            drop(write.reunite(read));
+        }
+    }
+}
+
+/// Halves are there until their [`Stream`] is dropped.
+fn ended() -> io::Error {
+    io::ErrorKind::NotConnected.into()
+}
+
 impl ReadHalf {
     /// Appends what arrives to `buffer`, up to `bytes_max` and its capacity; 0 is the end.
     ///
     /// # Errors
     /// As `recv(2)`.
     pub async fn read(&mut self, buffer: &mut Buf, bytes_max: usize) -> io::Result<usize> {
+        let Some(half) = &mut self.0 else { return Err(ended()) };
         let (slice, start) = readable_slice(buffer, bytes_max);
-        let (result, slice) = self.0.read(slice).await;
+        let (result, slice) = half.read(slice).await;
         *buffer = Buf::from_parts(slice.into_inner(), start);
         result
     }
@@ -97,9 +113,10 @@ impl ReadHalf {
         fresh: fn(&BufferPool) -> Buf,
     ) -> io::Result<usize> {
         {
+            let Some(half) = &mut self.0 else { return Err(ended()) };
             let cancel = patience.begin(clock.now_ms());
             let (slice, start) = readable_slice(buffer, bytes_max);
-            let (result, slice) = self.0.cancelable_read(slice, cancel).await;
+            let (result, slice) = half.cancelable_read(slice, cancel).await;
             patience.end();
             *buffer = Buf::from_parts(slice.into_inner(), start);
             if !matches!(&result, Err(error) if is_canceled(error)) {
@@ -118,7 +135,8 @@ impl ReadHalf {
     /// # Errors
     /// As `recv(2)`.
     pub async fn readable(&mut self) -> io::Result<()> {
-        let (result, _) = self.0.read(Vec::<u8>::new()).await;
+        let Some(half) = &mut self.0 else { return Err(ended()) };
+        let (result, _) = half.read(Vec::<u8>::new()).await;
         result.map(|_none| ())
     }
 }
@@ -146,10 +164,11 @@ impl WriteHalf {
         count: usize,
         watch: &Watch,
     ) -> Result<(), SendError> {
+        let Some(half) = &mut self.0 else { return Err(SendError { is_untouched: true }) };
         let mut left = count;
         while left > 0 {
             let (bytes, start) = std::mem::take(buffer).into_parts();
-            let (result, slice) = self.0.write(bytes.slice(start..start + left)).await;
+            let (result, slice) = half.write(bytes.slice(start..start + left)).await;
             *buffer = Buf::from_parts(slice.into_inner(), start);
             match result {
                 Ok(sent @ 1..) => {
@@ -165,8 +184,9 @@ impl WriteHalf {
 
     /// Sends a FIN: the peer sees the end of what was sent.
     pub async fn finish(&mut self) {
+        let Some(half) = &mut self.0 else { return };
         // A peer that is gone does not need to be told.
-        let _ = self.0.shutdown().await;
+        let _ = half.shutdown().await;
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use crate::conn::cap::ConnectionCap;
 use crate::conn::local::{Counters, EntryPointLimits, Local};
 use crate::conn::{self, Connection};
 use crate::io::{Listener, Stream, sleep, spawn};
@@ -52,9 +53,16 @@ fn is_passing(error: &io::Error) -> bool {
 }
 
 fn serve(local: &Rc<Local>, entry: &Rc<EntryPointLimits>, stream: Stream, peer: SocketAddr) {
+    let place = local.connection_cap.as_ref().map(ConnectionCap::take);
+    if let Some(None) = place {
+        // One too many: a reset costs nobody anything, and the client knows at once.
+        sys::reset_on_close(stream.fd());
+        return;
+    }
     let connection = Connection::new(Rc::clone(local), Rc::clone(entry), stream, peer);
     let local = Rc::clone(local);
     spawn(async move {
+        let _place = place;
         if !conn::serve(connection).await {
             Counters::add(&local.counters.panics);
             tracing::error!("a connection from {peer} ended in a panic; others go on");

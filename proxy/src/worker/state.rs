@@ -38,7 +38,9 @@ impl Worker {
         options: WorkerOptions,
         reports: &UnboundedSender<Report>,
     ) -> io::Result<Self> {
-        let WorkerOptions { index, statics, listeners, snapshot, access_log, .. } = options;
+        let WorkerOptions {
+            index, statics, listeners, snapshot, access_log, connection_cap, ..
+        } = options;
         let entry_points = EntryPointLimits::all(&statics);
         let mut own = Vec::new();
         for (EntryPointIndex(entry_point), listener) in listeners {
@@ -54,6 +56,7 @@ impl Worker {
             logs_internals: statics.access_log.as_ref().is_some_and(|it| it.internals),
             ping_terminating_status: statics.ping.as_ref().map_or(503, |it| it.terminating_status),
             access_log,
+            connection_cap,
             on_connect_failed: Box::new(move |model, service, server| {
                 let model = Arc::clone(model);
                 let _ = reports.send(Report::ConnectFailed { model, service, server });

@@ -5,6 +5,7 @@ mod support;
 
 mod access_log;
 mod body;
+mod connection_cap;
 mod errors;
 mod forwarded;
 mod health;

@@ -96,7 +96,8 @@ sundew:
   ringEntries: 256
   resolveInterval: 1m
   limits: {headBytes: 32768, headFields: 50, requestLineBytes: 4096, headTimeout: 1s,
-    bodyRateMin: 0, bodyRateWindow: 2s, sendTimeout: 3s, tunnelIdleTimeout: 4s}
+    bodyRateMin: 0, bodyRateWindow: 2s, sendTimeout: 3s, tunnelIdleTimeout: 4s,
+    connections: 5}
 ";
 
 #[test]
@@ -153,6 +154,7 @@ fn every_static_key_beside_entry_points_is_read() {
         body_rate_window: Duration::from_secs(2),
         send_timeout: Duration::from_secs(3),
         tunnel_idle_timeout: seconds(4),
+        connections_max: Some(5),
     };
     let settings = Settings {
         workers: Some(3),
