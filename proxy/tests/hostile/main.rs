@@ -1,0 +1,31 @@
+//! Raw bytes of hostile clients and broken servers, row by row: the answer, whether the
+//! connection is closed, and what reached the other side. Each row is sent at once and again in
+//! two pieces, cut at every point. The numbers in the names are those of `docs/threat-model.md`.
+//!
+//! Client and server here share no code with the proxy's parsers.
+
+mod case;
+mod client;
+mod lane;
+mod origin;
+mod requests;
+#[path = "../support/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "made for the black-box tests; starting the proxy is all that is used of it here"
+)]
+mod support;
+
+use support::Driver;
+
+#[test]
+fn every_request_of_the_tables_on_uring() {
+    lane::check_requests(Driver::Uring, requests::all());
+}
+
+#[test]
+fn every_request_of_the_tables_on_epoll() {
+    lane::check_requests(Driver::Epoll, requests::all());
+}
