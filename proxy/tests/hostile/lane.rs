@@ -56,10 +56,10 @@ impl Lane {
 }
 
 /// Runs `check` for every row, spread over the lanes; panics with what it reports.
-pub(crate) fn spread<C: Sync>(
+pub(crate) fn spread<C: Sync, L>(
     rows: &[C],
-    start: impl Fn() -> Lane + Sync,
-    check: impl Fn(&C, &mut Lane, &mut Vec<String>) + Sync,
+    start: impl Fn() -> L + Sync,
+    check: impl Fn(&C, &mut L, &mut Vec<String>) + Sync,
 ) {
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());

@@ -6,9 +6,11 @@
 
 mod case;
 mod client;
+mod exchange;
 mod lane;
 mod origin;
 mod requests;
+mod responses;
 #[path = "../support/mod.rs"]
 #[allow(
     dead_code,
@@ -28,4 +30,14 @@ fn every_request_of_the_tables_on_uring() {
 #[test]
 fn every_request_of_the_tables_on_epoll() {
     lane::check_requests(Driver::Epoll, requests::all());
+}
+
+#[test]
+fn every_response_of_the_tables_on_uring() {
+    exchange::check_responses(Driver::Uring, responses::ROWS, &responses::sized());
+}
+
+#[test]
+fn every_response_of_the_tables_on_epoll() {
+    exchange::check_responses(Driver::Epoll, responses::ROWS, &responses::sized());
 }

@@ -4,10 +4,12 @@
 //! host `a`; a line that is missing or there twice is noted in the record instead.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use socket2::SockRef;
 
 /// One request, or the beginning of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +38,10 @@ pub(crate) struct Reply {
 pub(crate) enum Then {
     #[default]
     Wait,
+    /// FIN.
     Close,
+    /// RST.
+    Reset,
 }
 
 type Script = Arc<dyn Fn(&Got) -> Reply + Send + Sync>;
@@ -47,6 +52,8 @@ struct State {
     connections: usize,
     /// Connections that are within a request.
     unfinished: usize,
+    /// Connections whose end has come, by their number.
+    ended: Vec<usize>,
     is_stopping: bool,
 }
 
@@ -103,18 +110,43 @@ impl Recorder {
     /// Everything since the last call, once no request is half received any more; `Err` when one
     /// stays so.
     pub(crate) fn take(&self) -> Result<Vec<Got>, Vec<Got>> {
+        let mut all = Vec::new();
+        let in_time = self.wait(|state| {
+            let is_settled = state.unfinished == 0;
+            if is_settled {
+                all = std::mem::take(&mut state.got);
+            }
+            is_settled
+        });
+        if in_time { Ok(all) } else { Err(self.shared.with(|state| state.got.clone())) }
+    }
+
+    /// What came so far.
+    pub(crate) fn so_far(&self) -> Vec<Got> {
+        self.shared.with(|state| state.got.clone())
+    }
+
+    /// Waits until the proxy has closed this connection; false when it does not.
+    pub(crate) fn wait_for_end(&self, connection: usize) -> bool {
+        self.wait(|state| state.ended.contains(&connection))
+    }
+
+    /// Waits until `is_so`; false when it does not become so.
+    fn wait(&self, mut is_so: impl FnMut(&mut State) -> bool) -> bool {
         const PATIENCE: Duration = Duration::from_secs(3);
         let end = Instant::now() + PATIENCE;
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while state.unfinished > 0 {
+        loop {
+            if is_so(&mut state) {
+                return true;
+            }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(std::mem::take(&mut state.got));
+                return false;
             }
             let waited = self.shared.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        Ok(std::mem::take(&mut state.got))
     }
 }
 
@@ -178,7 +210,9 @@ fn serve(mut stream: TcpStream, connection: usize, script: &Script, shared: &Sha
             state.got.push(Got { connection, head, body: Vec::new(), is_whole: false });
         });
     }
-    let _ = stream.shutdown(Shutdown::Both);
+    // With no time to linger set this is a reset.
+    drop(stream);
+    shared.with(|state| state.ended.push(connection));
 }
 
 /// Whether the connection stays open.
@@ -188,7 +222,11 @@ fn answer(stream: &mut TcpStream, reply: Reply) -> bool {
         let _ = stream.write_all(&reply.bytes[..at]);
         thread::sleep(PAUSE);
     }
-    stream.write_all(&reply.bytes[at..]).is_ok() && reply.then == Then::Wait
+    let sent = stream.write_all(&reply.bytes[at..]);
+    if reply.then == Then::Reset {
+        let _ = SockRef::from(&*stream).set_linger(Some(Duration::ZERO));
+    }
+    sent.is_ok() && reply.then == Then::Wait
 }
 
 fn fill(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> bool {
