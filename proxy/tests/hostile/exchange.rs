@@ -39,6 +39,8 @@ pub(crate) struct Row<'b> {
     pub(crate) ask: Ask,
     pub(crate) reply: &'b [u8],
     pub(crate) then: Then,
+    /// The server's connection has carried an exchange before.
+    pub(crate) is_pooled: bool,
     pub(crate) gets: Gets,
     /// Statuses of interim responses.
     pub(crate) interims: &'static [u16],
@@ -51,7 +53,8 @@ pub(crate) struct Row<'b> {
 impl<'b> Row<'b> {
     pub(crate) const fn new(name: &'static str, reply: &'b [u8], gets: Gets) -> Self {
         let (interims, has, lacks): (&[u16], &[&str], &[&str]) = (&[], &[], &[]);
-        Self { name, ask: Ask::Get, reply, then: Then::Wait, gets, interims, has, lacks }
+        let (ask, then, is_pooled) = (Ask::Get, Then::Wait, false);
+        Self { name, ask, reply, then, is_pooled, gets, interims, has, lacks }
     }
 
     pub(crate) const fn to(self, ask: Ask) -> Self {
@@ -60,6 +63,10 @@ impl<'b> Row<'b> {
 
     pub(crate) const fn then(self, then: Then) -> Self {
         Self { then, ..self }
+    }
+
+    pub(crate) const fn on_pooled(self) -> Self {
+        Self { is_pooled: true, ..self }
     }
 
     pub(crate) const fn after(self, interims: &'static [u16]) -> Self {
@@ -106,20 +113,23 @@ const NEXT: &[u8] = b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
 /// Answers the request behind every row; closes, so that each row begins with a new connection.
 const CLEAN: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nclean";
 
+/// Answers the request before a row, and leaves the server's connection in the pool.
+const FIRST: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
 /// Checks every row, whole and cut.
-pub(crate) fn check_responses(driver: Driver, rows: &[Row<'static>], sized: &[Row<'_>]) {
-    let rows: Vec<Row<'_>> = rows.iter().chain(sized).copied().collect();
+pub(crate) fn check_responses(driver: Driver, rows: &[Row<'_>]) {
     // The lane's server learns from here what to send next.
     let start = || {
         let reply = Arc::new(Mutex::new(Reply::default()));
         let next = Arc::clone(&reply);
-        let origin = Recorder::new(move |got| match got.head.starts_with("GET /next ") {
-            true => Reply { bytes: CLEAN.to_vec(), split: None, then: Then::Close },
-            false => next.lock().expect("a reply").clone(),
+        let origin = Recorder::new(move |got| match got.head.split(' ').nth(1) {
+            Some("/next") => Reply { bytes: CLEAN.to_vec(), split: None, then: Then::Close },
+            Some("/first") => Reply { bytes: FIRST.to_vec(), ..Reply::default() },
+            _ => next.lock().expect("a reply").clone(),
         });
         (Lane::new(driver, origin), reply)
     };
-    spread(&rows, start, |row, (lane, reply), wrong| {
+    spread(rows, start, |row, (lane, reply), wrong| {
         for at in cuts(driver, row.reply.len()) {
             *reply.lock().expect("a reply") =
                 Reply { bytes: row.reply.to_vec(), split: Some(at), then: row.then };
@@ -141,6 +151,10 @@ fn clear(lane: &Lane) {
 
 fn check_response(row: &Row<'_>, lane: &Lane) -> Result<(), String> {
     let mut client = Client::connect(lane.proxy.address());
+    if row.is_pooled {
+        client.send(b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n", 0);
+        let _ = (client.answer(false), lane.origin.take());
+    }
     client.send(row.ask.bytes(), 0);
     let answer = client.answer(row.ask == Ask::Head);
     let is_open = check_answer(row, &answer)?;

@@ -81,7 +81,7 @@ pub(crate) fn spread<C: Sync, L>(
 }
 
 /// Checks every row, whole and cut.
-pub(crate) fn check_requests(driver: Driver, cases: Vec<Case>) {
+pub(crate) fn check_requests(driver: Driver, cases: &[Case]) {
     let start = || {
         let origin = Recorder::new(|got| {
             let bytes: &[u8] = match got.head.starts_with("HEAD ") {
@@ -92,7 +92,7 @@ pub(crate) fn check_requests(driver: Driver, cases: Vec<Case>) {
         });
         Lane::new(driver, origin)
     };
-    spread(&cases, start, |case, lane, wrong| {
+    spread(cases, start, |case, lane, wrong| {
         for at in cuts(driver, case.send.len()) {
             if let Err(why) = check_request(case, at, lane) {
                 wrong.push(format!("{} ({driver:?}, cut at {at}): {why}", case.name));

@@ -6,6 +6,7 @@
 
 mod case;
 mod client;
+mod deadlines;
 mod exchange;
 mod lane;
 mod origin;
@@ -24,20 +25,27 @@ use support::Driver;
 
 #[test]
 fn every_request_of_the_tables_on_uring() {
-    lane::check_requests(Driver::Uring, requests::all());
+    lane::check_requests(Driver::Uring, &requests::all());
 }
 
 #[test]
 fn every_request_of_the_tables_on_epoll() {
-    lane::check_requests(Driver::Epoll, requests::all());
+    lane::check_requests(Driver::Epoll, &requests::all());
 }
 
 #[test]
 fn every_response_of_the_tables_on_uring() {
-    exchange::check_responses(Driver::Uring, responses::ROWS, &responses::sized());
+    exchange::check_responses(Driver::Uring, &responses::all());
 }
 
 #[test]
 fn every_response_of_the_tables_on_epoll() {
-    exchange::check_responses(Driver::Epoll, responses::ROWS, &responses::sized());
+    exchange::check_responses(Driver::Epoll, &responses::all());
+}
+
+#[test]
+#[ignore = "known gaps: the FIN before a reset, and a repeat after an interim response"]
+fn every_awaited_response() {
+    exchange::check_responses(Driver::Uring, responses::AWAITED);
+    exchange::check_responses(Driver::Epoll, responses::AWAITED);
 }

@@ -197,7 +197,7 @@ fn serve(mut stream: TcpStream, connection: usize, script: &Script, shared: &Sha
         });
         index = None;
         bytes.drain(..consumed);
-        if !answer(&mut stream, script(&got)) {
+        if !answer(&mut stream, &script(&got)) {
             break;
         }
     }
@@ -216,7 +216,7 @@ fn serve(mut stream: TcpStream, connection: usize, script: &Script, shared: &Sha
 }
 
 /// Whether the connection stays open.
-fn answer(stream: &mut TcpStream, reply: Reply) -> bool {
+fn answer(stream: &mut TcpStream, reply: &Reply) -> bool {
     let at = reply.split.unwrap_or(0).min(reply.bytes.len());
     if at > 0 {
         let _ = stream.write_all(&reply.bytes[..at]);
