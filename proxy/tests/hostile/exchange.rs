@@ -41,6 +41,8 @@ pub(crate) struct Row<'b> {
     pub(crate) then: Then,
     /// The server's connection has carried an exchange before.
     pub(crate) is_pooled: bool,
+    /// Cut here only, and the next exchange begins once the second piece has come.
+    pub(crate) late_from: Option<usize>,
     pub(crate) gets: Gets,
     /// Statuses of interim responses.
     pub(crate) interims: &'static [u16],
@@ -53,8 +55,8 @@ pub(crate) struct Row<'b> {
 impl<'b> Row<'b> {
     pub(crate) const fn new(name: &'static str, reply: &'b [u8], gets: Gets) -> Self {
         let (interims, has, lacks): (&[u16], &[&str], &[&str]) = (&[], &[], &[]);
-        let (ask, then, is_pooled) = (Ask::Get, Then::Wait, false);
-        Self { name, ask, reply, then, is_pooled, gets, interims, has, lacks }
+        let (ask, then, is_pooled, late_from) = (Ask::Get, Then::Wait, false, None);
+        Self { name, ask, reply, then, is_pooled, late_from, gets, interims, has, lacks }
     }
 
     pub(crate) const fn to(self, ask: Ask) -> Self {
@@ -67,6 +69,10 @@ impl<'b> Row<'b> {
 
     pub(crate) const fn on_pooled(self) -> Self {
         Self { is_pooled: true, ..self }
+    }
+
+    pub(crate) const fn late_from(self, at: usize) -> Self {
+        Self { late_from: Some(at), ..self }
     }
 
     pub(crate) const fn after(self, interims: &'static [u16]) -> Self {
@@ -130,7 +136,8 @@ pub(crate) fn check_responses(driver: Driver, rows: &[Row<'_>]) {
         (Lane::new(driver, origin), reply)
     };
     spread(rows, start, |row, (lane, reply), wrong| {
-        for at in cuts(driver, row.reply.len()) {
+        let cuts = row.late_from.map_or_else(|| cuts(driver, row.reply.len()), |at| vec![at]);
+        for at in cuts {
             *reply.lock().expect("a reply") =
                 Reply { bytes: row.reply.to_vec(), split: Some(at), then: row.then };
             if let Err(why) = check_response(row, lane) {
@@ -155,6 +162,7 @@ fn check_response(row: &Row<'_>, lane: &Lane) -> Result<(), String> {
         client.send(b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n", 0);
         let _ = (client.answer(false), lane.origin.take());
     }
+    let replies = lane.origin.replies();
     client.send(row.ask.bytes(), 0);
     let answer = client.answer(row.ask == Ask::Head);
     let is_open = check_answer(row, &answer)?;
@@ -164,7 +172,9 @@ fn check_response(row: &Row<'_>, lane: &Lane) -> Result<(), String> {
         return Err(format!("the server got {first:?}"));
     }
     let is_reused = matches!(row.gets, Gets::Whole(..));
-    if !is_reused && row.then == Then::Wait && !lane.origin.wait_for_end(first.connection) {
+    if row.late_from.is_some() {
+        lane.origin.wait_for_replies(replies + 1);
+    } else if !is_reused && row.then == Then::Wait && !lane.origin.wait_for_end(first.connection) {
         return Err("the server's connection is not closed".to_owned());
     }
     if !is_open {

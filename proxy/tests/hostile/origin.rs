@@ -54,6 +54,8 @@ struct State {
     unfinished: usize,
     /// Connections whose end has come, by their number.
     ended: Vec<usize>,
+    /// Replies whose last byte is on its way.
+    replies: usize,
     is_stopping: bool,
 }
 
@@ -131,6 +133,16 @@ impl Recorder {
         self.wait(|state| state.ended.contains(&connection))
     }
 
+    /// Waits until the server has sent `count` replies; false when it does not.
+    pub(crate) fn wait_for_replies(&self, count: usize) -> bool {
+        self.wait(|state| state.replies >= count)
+    }
+
+    /// Replies sent so far.
+    pub(crate) fn replies(&self) -> usize {
+        self.shared.with(|state| state.replies)
+    }
+
     /// Waits until `is_so`; false when it does not become so.
     fn wait(&self, mut is_so: impl FnMut(&mut State) -> bool) -> bool {
         const PATIENCE: Duration = Duration::from_secs(3);
@@ -197,7 +209,9 @@ fn serve(mut stream: TcpStream, connection: usize, script: &Script, shared: &Sha
         });
         index = None;
         bytes.drain(..consumed);
-        if !answer(&mut stream, &script(&got)) {
+        let stays = answer(&mut stream, &script(&got));
+        shared.with(|state| state.replies += 1);
+        if !stays {
             break;
         }
     }

@@ -165,6 +165,7 @@ pub(crate) const AWAITED: &[Row<'static>] = &[
         .then(Then::Close)
         .after(&[103])
         .on_pooled(),
+    closed("A15 a second response in the pool", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison").late_from(43),
 ];
 
 /// Every row but the awaited ones.
