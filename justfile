@@ -23,6 +23,10 @@ demo:
 compare-traefik *arguments:
     proxy/tests/compare/run {{arguments}}
 
+# Every fuzz target for so many seconds; needs the nightly toolchain and cargo-fuzz.
+fuzz seconds="60":
+    proxy/fuzz/run {{seconds}}
+
 # sundew beside nginx and HAProxy: CPU per request. Nothing else may run on the machine.
 bench-quick *arguments:
     cargo build --release --workspace

@@ -182,6 +182,7 @@ fn keeps_response_line(
         | F::ProxyAuthorization
         | F::Te
         | F::TransferEncoding
+        | F::Http2Settings
         | F::FramingAlias => false,
         _ => true,
     };

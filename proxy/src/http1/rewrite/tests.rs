@@ -280,7 +280,7 @@ fn responses_are_rewritten_for_their_client() {
             "D1",
             &CLIENT,
             "HTTP/1.1 304 x",
-            "Connection: close\r\nKeep-Alive: x\r\nProxy-Connection: x\r\nTe: x\r\nUpgrade: h2c\r\nTrailer: x\r\n",
+            "Connection: close\r\nKeep-Alive: x\r\nProxy-Connection: x\r\nTe: x\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\nTrailer: x\r\n",
             "HTTP/1.1 304 x",
             "",
         ),

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Writes the first corpora: a few valid inputs a target, from which the fuzzer finds the rest."""
+
+import pathlib
+
+ROOT = pathlib.Path(__file__).parent / "corpus"
+
+REQUESTS = [
+    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"\r\nGET /a/../b?c;d HTTP/1.1\r\nHost: a:80\r\nConnection: X, close\r\nX: y\r\nTE: trailers\r\n\r\n",
+    b"POST http://b/%2e/ HTTP/1.1\r\nHost: a\r\nContent-Length: 005\r\nExpect: 100-continue\r\n\r\nhello",
+    b"PUT / HTTP/1.1\r\nHost: [::1]:8080\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n1\r\na\r\n0\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nCookie: sid=1; a=\"b\"\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n",
+    b"GET / HTTP/1.0\r\nConnection: keep-alive\r\nX-Forwarded-For: 1\r\nX_Real_Ip: 2\r\nForwarded: for=3\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost:\r\nProxy-Connection: x\r\nKeep-Alive: 5\r\n\r\n",
+]
+RESPONSES = [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    b"HTTP/1.1 200\r\nContent-Length: 05\r\nContent-Length: 5\r\nConnection: X, Set-Cookie\r\nX: y\r\nSet-Cookie: p=q\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\nContent-Length: 3\r\nDate: x\r\n\r\n",
+    b"HTTP/1.0 404 Not Found\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nEtag: \"x\"\r\n\r\n",
+    b"HTTP/1.1 204 \r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+]
+CHUNKS = [
+    b"0\r\n\r\n",
+    b"5\r\nhello\r\n0\r\n\r\n",
+    b"A;x=\"y\\\"z\";w\r\n0123456789\r\n001\r\n!\r\n000\r\nX-T: v\r\nContent-Length: 3\r\nHost: b\r\n\r\n",
+    b"7fffffffffffffff\r\n",
+]
+COOKIES = [
+    b"sid=0123456789abcdef",
+    b"a=b; sid=\"x\";c\nsid=y",
+    b" ; sid = z ;=; sid",
+    b"sid=a\"b; sid=\\; sid=ok",
+]
+TARGETS = [
+    b"/",
+    b"/a//b/./c/../%2e%2e/%2f?x;y=%zz",
+    b"http://a.b:80/x?y",
+    b"HTTPS://[::1]?q",
+    b"*",
+    b"a:443",
+    b"/\"{}|^`<>[]%c0%ae",
+]
+
+
+def write(target: str, seeds: list[bytes]) -> None:
+    folder = ROOT / target
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(seeds):
+        (folder / f"seed-{number:02}").write_bytes(seed)
+
+
+write("request_head", REQUESTS)
+write("response_head", RESPONSES)
+write("chunks", [bytes([cut]) + seed for seed in CHUNKS for cut in (0, 4)])
+write("cookie", COOKIES)
+write("target", [bytes([method, policy]) + seed for seed in TARGETS for method, policy in ((0, 0), (1, 1), (2, 2))])
+write("exchange", [b"\x00" + seed for seed in REQUESTS] + [bytes([choice]) + seed for seed in RESPONSES for choice in (1, 3, 5)])
