@@ -5,7 +5,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::scalar::{duration, in_range, limit};
-use crate::model::{EntryPoint, ForwardedHeaders, ListenAddress, RespondingTimeouts};
+use crate::model::{
+    EntryPoint, ForwardedHeaders, ListenAddress, ProxyProtocol, RespondingTimeouts,
+};
 use crate::raw;
 use crate::source::At;
 
@@ -21,6 +23,7 @@ pub(crate) fn default_entry_point(name: &str, address: ListenAddress) -> EntryPo
         name: name.to_owned(),
         address,
         forwarded_headers: ForwardedHeaders::default(),
+        proxy_protocol: ProxyProtocol::default(),
         timeouts: RespondingTimeouts { read: None, write: None, idle: Some(IDLE) },
         grace: GRACE,
         request_accept_grace: Duration::ZERO,
@@ -62,6 +65,7 @@ fn complete(name: &str, address: ListenAddress, raw: &raw::EntryPoint, at: &At<'
     check_header_names(&raw.http, &at.key("http"));
     EntryPoint {
         forwarded_headers: forwarded_headers(&raw.forwarded_headers, &at.key("forwardedHeaders")),
+        proxy_protocol: proxy_protocol(&raw.proxy_protocol, &at.key("proxyProtocol")),
         timeouts: RespondingTimeouts {
             read: time(&timeouts, "readTimeout", &written.read_timeout, None),
             write: time(&timeouts, "writeTimeout", &written.write_timeout, None),
@@ -101,8 +105,21 @@ fn check_header_names(raw: &raw::EntryPointHttp, at: &At<'_>) {
 }
 
 fn forwarded_headers(raw: &raw::ForwardedHeaders, at: &At<'_>) -> ForwardedHeaders {
-    let mut trusted_ips = Vec::with_capacity(raw.trusted_ips.len());
-    for (index, text) in raw.trusted_ips.iter().enumerate() {
+    ForwardedHeaders {
+        insecure: raw.insecure,
+        trusted_ips: networks(&raw.trusted_ips, at),
+        not_append_forwarded_for: raw.not_append_x_forwarded_for,
+    }
+}
+
+fn proxy_protocol(raw: &raw::ProxyProtocol, at: &At<'_>) -> ProxyProtocol {
+    ProxyProtocol { insecure: raw.insecure, trusted_ips: networks(&raw.trusted_ips, at) }
+}
+
+/// The addresses and networks of `trustedIPs`; the wrong ones are reported and left out.
+fn networks(texts: &[String], at: &At<'_>) -> Vec<IpNet> {
+    let mut trusted_ips = Vec::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
         let network = text.parse::<IpNet>().map(|it| it.trunc());
         match network.or_else(|_| text.parse().map(|address: std::net::IpAddr| address.into())) {
             Ok(network) => trusted_ips.push(network),
@@ -112,11 +129,7 @@ fn forwarded_headers(raw: &raw::ForwardedHeaders, at: &At<'_>) -> ForwardedHeade
             ),
         }
     }
-    ForwardedHeaders {
-        insecure: raw.insecure,
-        trusted_ips,
-        not_append_forwarded_for: raw.not_append_x_forwarded_for,
-    }
+    trusted_ips
 }
 
 /// `host:port[/tcp]`; `None` after a report.

@@ -37,6 +37,8 @@ pub struct EntryPoint {
     pub address: ListenAddress,
     /// Whose `X-Forwarded-*` are believed.
     pub forwarded_headers: ForwardedHeaders,
+    /// Whose PROXY protocol headers are believed.
+    pub proxy_protocol: ProxyProtocol,
     /// `transport.respondingTimeouts`.
     pub timeouts: RespondingTimeouts,
     /// `transport.lifeCycle.graceTimeOut`: how long requests in flight may take at a stop.
@@ -73,6 +75,15 @@ pub struct ForwardedHeaders {
     pub trusted_ips: Vec<IpNet>,
     /// `notAppendXForwardedFor`.
     pub not_append_forwarded_for: bool,
+}
+
+/// `proxyProtocol` of an entry point; nobody is believed unless it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProxyProtocol {
+    /// Believe every peer.
+    pub insecure: bool,
+    /// Believe these.
+    pub trusted_ips: Vec<IpNet>,
 }
 
 /// `transport.respondingTimeouts`; `None` is no limit.

@@ -51,6 +51,7 @@ pub(crate) struct EntryPoint {
     pub(crate) address: String,
     pub(crate) as_default: bool,
     pub(crate) forwarded_headers: ForwardedHeaders,
+    pub(crate) proxy_protocol: ProxyProtocol,
     pub(crate) transport: EntryPointTransport,
     pub(crate) http: EntryPointHttp,
     #[serde(rename = "allowACMEByPass")]
@@ -59,7 +60,6 @@ pub(crate) struct EntryPoint {
     observability: Option<Noted>,
     reuse_port: Accepted,
     http3: Option<Unsupported>,
-    proxy_protocol: Option<Unsupported>,
     udp: Option<Unsupported>,
 }
 
@@ -73,6 +73,15 @@ pub(crate) struct ForwardedHeaders {
     pub(crate) not_append_x_forwarded_for: bool,
     // Keeps fields for middlewares only; they never reach a server.
     connection: Option<Noted>,
+}
+
+/// `proxyProtocol`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ProxyProtocol {
+    pub(crate) insecure: bool,
+    #[serde(rename = "trustedIPs")]
+    pub(crate) trusted_ips: Vec<String>,
 }
 
 /// `transport` of an entry point.

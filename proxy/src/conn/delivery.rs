@@ -4,7 +4,6 @@
 use super::Shared;
 use super::error::ProxyError;
 use super::exchange::{Asked, Response};
-use super::local::RESPONSE_HEAD_LIMITS;
 use super::relay::{Piece, Relay};
 use crate::http1::chunked::ChunkError;
 use crate::http1::fields::{FieldName, list_members};
@@ -95,12 +94,12 @@ impl Delivery<'_> {
             let bytes = self.response.buffer.filled();
             let has_bytes = !bytes.is_empty();
             let fresh = self.response.fresh_bytes;
+            let limits = &self.shared.local.response_head;
             // A head in small pieces is parsed when it can be whole, or has passed its limit.
-            let is_due = fresh == bytes.len()
-                || has_end(bytes, fresh)
-                || bytes.len() >= RESPONSE_HEAD_LIMITS.bytes_max;
+            let is_due =
+                fresh == bytes.len() || has_end(bytes, fresh) || bytes.len() >= limits.bytes_max;
             if has_bytes && is_due {
-                match parse_response(bytes, &RESPONSE_HEAD_LIMITS, &mut self.response.head) {
+                match parse_response(bytes, limits, &mut self.response.head) {
                     Ok(Progress::Complete) => return Ok(()),
                     Ok(Progress::Partial) => {}
                     Err(_malformed) => return Err(malformed()),
@@ -120,7 +119,7 @@ impl Delivery<'_> {
         let Shared { local, watch, .. } = self.shared;
         let buffer = &mut self.response.buffer;
         if buffer.spare() <= TAIL_ROOM_BYTES {
-            buffer.reserve(RESPONSE_HEAD_LIMITS.bytes_max);
+            buffer.reserve(local.response_head.bytes_max);
         }
         let bytes_max = buffer.spare() - TAIL_ROOM_BYTES;
         let result = if buffer.is_empty() {

@@ -34,6 +34,8 @@ pub struct Exchange {
     pub service: Option<ServiceIndex>,
     /// Times that it was sent again.
     pub retries: u32,
+    /// A server went away with it, and it was given to another.
+    pub is_moved: bool,
     /// Only with an access log.
     pub times: Option<Times>,
     /// Answered by sundew for itself (`/ping`).
@@ -279,6 +281,7 @@ impl Exchange {
         self.router = None;
         self.service = None;
         self.retries = 0;
+        self.is_moved = false;
         self.times = None;
         self.is_internal = false;
     }

@@ -29,6 +29,10 @@ enum Attempt {
     Done(Next),
     /// A pooled connection was stale: the same server again, on a new one.
     Again,
+    /// A new one ended without an answer, so the server is dying: another takes the request.
+    Elsewhere,
+    /// There is no connection to the server.
+    Refused(ConnectError),
     /// The client is told.
     Failed(ProxyError),
 }
@@ -43,23 +47,24 @@ impl Connection {
             exchange.picked = tables.and_then(|tables| Picked::new(tables, pick));
             let attempt = match self.lease(exchange, must_connect).await {
                 Ok(()) => self.attempt(exchange).await,
-                Err(refused) => match self.redispatch(exchange, refused) {
-                    Ok(other) => {
-                        pick = other;
-                        must_connect = false;
-                        continue;
-                    }
-                    Err(error) => Attempt::Failed(error),
-                },
+                Err(refused) => Attempt::Refused(refused),
             };
-            match attempt {
+            let refused = match attempt {
                 Attempt::Done(next) => return next,
                 Attempt::Failed(error) => return self.answer(exchange, error).await,
                 Attempt::Again => {
                     exchange.retries += 1;
                     must_connect = true;
+                    continue;
                 }
+                Attempt::Elsewhere => ConnectError::Refused,
+                Attempt::Refused(refused) => refused,
+            };
+            match self.redispatch(exchange, refused) {
+                Ok(other) => pick = other,
+                Err(error) => return self.answer(exchange, error).await,
             }
+            must_connect = false;
         }
     }
 
@@ -182,12 +187,28 @@ impl Connection {
             Delivered::Failed {
                 error: ProxyError::ServerClosed | ProxyError::ServerReset,
                 has_bytes: false,
-            } if is_reused && exchange.asked.request.is_idempotent() => {
+            } if is_reused && self.may_send_again(&exchange.asked.request) => {
                 exchange.asked.gate = Gate::default();
                 Attempt::Again
             }
+            // A connection that a dying server's kernel still took. Once: a request that kills
+            // its server must not be passed around.
+            Delivered::Failed {
+                error: ProxyError::ServerClosed | ProxyError::ServerReset,
+                has_bytes: false,
+            } if !exchange.is_moved && self.may_send_again(&exchange.asked.request) => {
+                exchange.is_moved = true;
+                exchange.asked.gate = Gate::default();
+                Attempt::Elsewhere
+            }
             other => self.end_badly(exchange, other).await,
         }
+    }
+
+    /// Whether a request that had gone out on a stale connection goes out once more.
+    fn may_send_again(&self, request: &Request) -> bool {
+        let Shared { local, .. } = &self.shared;
+        request.is_idempotent() && local.retry_budget.take(local.clock.now_ms())
     }
 
     /// Delivers the response to a request that has gone out whole.

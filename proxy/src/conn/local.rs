@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sundew_config::model::{
-    EntryPoint, ForwardedHeaders, Limits, Model, ServerIndex, ServiceIndex, StaticModel,
+    EntryPoint, ForwardedHeaders, Limits, Model, ProxyProtocol, ServerIndex, ServiceIndex,
+    StaticModel,
 };
 
 use super::exchange::Exchange;
@@ -16,13 +17,7 @@ use crate::http1::target::TargetPolicy;
 use crate::io::watch::NEVER;
 use crate::io::{BufferPool, Clock, Watches};
 use crate::observe::access_log::AccessLog;
-
-/// Limits on the head of a server's response (http1 D17).
-pub const RESPONSE_HEAD_LIMITS: HeadLimits = HeadLimits {
-    bytes_max: Limits::HEAD_BYTES_MAX,
-    fields_max: Limits::HEAD_FIELDS_MAX,
-    line_bytes_max: Limits::REQUEST_LINE_BYTES_MAX,
-};
+use crate::upstream::RetryBudget;
 
 /// Exchanges kept for reuse.
 const EXCHANGES_MAX: usize = 1024;
@@ -36,6 +31,8 @@ pub struct Local {
     pub index: usize,
     /// Coarse time.
     pub clock: Clock,
+    /// Of the heads of responses (http1 D17).
+    pub response_head: HeadLimits,
     /// Recycled buffers.
     pub buffers: BufferPool,
     /// Every connection, for the sweeper.
@@ -56,6 +53,8 @@ pub struct Local {
     pub is_terminating: Cell<bool>,
     /// Responses say `Connection: close`.
     pub is_stopping: Cell<bool>,
+    /// How much may be sent twice.
+    pub retry_budget: RetryBudget,
     /// What an operator reads.
     pub counters: Counters,
     /// Tells the control thread.
@@ -96,6 +95,8 @@ pub struct EntryPointLimits {
     pub name: String,
     /// Whose `X-Forwarded-*` are believed.
     pub forwarded: ForwardedHeaders,
+    /// Whose PROXY protocol headers are believed.
+    pub proxy_protocol: ProxyProtocol,
     /// Of request heads.
     pub head: HeadLimits,
     /// Normalisation of targets.
@@ -128,6 +129,16 @@ pub fn limit_ms(limit: Option<Duration>) -> u64 {
     limit.map_or(NEVER, |limit| u64::try_from(limit.as_millis()).unwrap_or(NEVER))
 }
 
+/// Limits of a head, as the `sundew:` section sets them.
+#[must_use]
+pub fn head_limits(limits: &Limits) -> HeadLimits {
+    HeadLimits {
+        bytes_max: limits.head_bytes_max,
+        fields_max: limits.head_fields_max,
+        line_bytes_max: limits.request_line_bytes_max,
+    }
+}
+
 impl EntryPointLimits {
     /// From the checked configuration.
     #[must_use]
@@ -137,17 +148,14 @@ impl EntryPointLimits {
             Some(bytes_max) => {
                 HeadLimits { bytes_max, fields_max: usize::MAX, line_bytes_max: bytes_max }
             }
-            None => HeadLimits {
-                bytes_max: limits.head_bytes_max,
-                fields_max: limits.head_fields_max,
-                line_bytes_max: limits.request_line_bytes_max,
-            },
+            None => head_limits(limits),
         };
         let read_timeout_ms = limit_ms(entry_point.timeouts.read);
         Self {
             index,
             name: entry_point.name.clone(),
             forwarded: entry_point.forwarded_headers.clone(),
+            proxy_protocol: entry_point.proxy_protocol.clone(),
             head,
             target: TargetPolicy {
                 sanitize_path: entry_point.sanitize_path,
@@ -181,6 +189,8 @@ impl EntryPointLimits {
 pub struct LocalOptions {
     /// Which worker.
     pub index: usize,
+    /// Of the heads of responses.
+    pub response_head: HeadLimits,
     /// The first tables.
     pub tables: Rc<Tables>,
     /// See [`Local::keeps_origin_fields`].
@@ -202,6 +212,7 @@ impl Local {
         Self {
             index: options.index,
             clock: Clock::new(),
+            response_head: options.response_head,
             buffers: BufferPool::default(),
             watches: Rc::default(),
             tables: RefCell::new(options.tables),
@@ -212,6 +223,7 @@ impl Local {
             ping_terminating_status: options.ping_terminating_status,
             is_terminating: Cell::new(false),
             is_stopping: Cell::new(false),
+            retry_budget: RetryBudget::default(),
             counters: Counters::default(),
             on_connect_failed: options.on_connect_failed,
             exchanges: RefCell::default(),

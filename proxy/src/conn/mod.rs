@@ -22,6 +22,8 @@ mod upload;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use ipnet::IpNet;
+
 use exchange::{Exchange, Request};
 use local::{Counters, EntryPointLimits, Local};
 use route::Plan;
@@ -56,12 +58,26 @@ struct Shared {
 }
 
 impl Shared {
+    /// The client is another one than the peer that connected.
+    fn set_peer(&mut self, peer: SocketAddr) {
+        let trusted = &self.entry.forwarded;
+        self.is_trusted = is_among(peer, trusted.insecure, &trusted.trusted_ips);
+        self.peer = peer;
+        self.peer_text = PeerText::new(peer.ip());
+    }
+
     /// From now on the client must take bytes as they come.
     fn enter_responding(&self) {
         let now_ms = self.local.clock.now_ms();
         let window_ms = self.entry.send_timeout_ms;
         self.watch.enter_while_moving(Phase::Responding, now_ms, window_ms, 1);
     }
+}
+
+/// Whether a peer is among those that an entry point believes.
+fn is_among(peer: SocketAddr, everybody: bool, networks: &[IpNet]) -> bool {
+    let ip = peer.ip().to_canonical();
+    everybody || networks.iter().any(|network| network.contains(&ip))
 }
 
 /// What becomes of a connection after an exchange.
@@ -84,15 +100,12 @@ impl Connection {
         stream: Stream,
         peer: SocketAddr,
     ) -> Self {
-        let peer_ip = peer.ip().to_canonical();
-        let is_trusted = entry.forwarded.insecure
-            || entry.forwarded.trusted_ips.iter().any(|net| net.contains(&peer_ip));
         let shared = Shared {
             watch: local.watches.add(stream.fd()),
+            is_trusted: is_among(peer, entry.forwarded.insecure, &entry.forwarded.trusted_ips),
             entry,
             peer,
-            peer_text: PeerText::new(peer_ip),
-            is_trusted,
+            peer_text: PeerText::new(peer.ip()),
             began_ms: local.clock.now_ms(),
             local,
         };
@@ -101,6 +114,9 @@ impl Connection {
 
     /// Serves requests until one side ends the connection.
     pub async fn run(&mut self) {
+        if self.expects_proxy_header() && !self.receive_proxy_header().await {
+            return;
+        }
         while self.await_request().await {
             let mut exchange = self.shared.local.take_exchange();
             let next = self.serve(&mut exchange).await;
@@ -140,6 +156,7 @@ impl Connection {
         self.served += 1;
         let Shared { local, watch, entry, .. } = &self.shared;
         watch.note_served();
+        local.retry_budget.note_request(local.clock.now_ms());
         watch.set_cap(local.clock.now_ms().saturating_add(entry.write_timeout_ms));
         Counters::add(&self.shared.local.counters.requests);
         self.shared.begin_log(exchange);

@@ -2,8 +2,9 @@
 
 use super::error::ProxyError;
 use super::exchange::{Exchange, Request};
-use super::{Connection, Shared};
+use super::{Connection, Shared, is_among};
 use crate::http1::head::{HeadError, Progress, has_end, parse_request};
+use crate::http1::proxy_protocol::{self, ProxyHeader};
 use crate::io::buffer::{BufferPool, SMALL_BUFFER_BYTES};
 use crate::io::watch::NEVER;
 use crate::io::{Buf, Expiry, Phase};
@@ -18,6 +19,39 @@ pub(super) enum NoHead {
 }
 
 impl Connection {
+    /// The peer may tell who is behind it.
+    pub(super) fn expects_proxy_header(&self) -> bool {
+        let trusted = &self.shared.entry.proxy_protocol;
+        is_among(self.shared.peer, trusted.insecure, &trusted.trusted_ips)
+    }
+
+    /// Takes a PROXY protocol header from the start of the connection, where there is one; the
+    /// client is the one that it names from then on. False when the connection is over: a
+    /// malformed header is not answered (http1 E6).
+    pub(super) async fn receive_proxy_header(&mut self) -> bool {
+        let Shared { local, watch, entry, .. } = &self.shared;
+        watch.enter(Phase::Idle, local.clock.now_ms().saturating_add(entry.head_timeout_ms));
+        self.input = local.buffers.take_small();
+        loop {
+            match self.stream.read.read(&mut self.input, usize::MAX).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return false,
+            }
+            match proxy_protocol::parse(self.input.filled()) {
+                Ok(ProxyHeader::Absent) => return true,
+                Ok(ProxyHeader::Partial) => make_room(&mut self.input, &local.buffers),
+                Ok(ProxyHeader::Complete { bytes, source }) => {
+                    self.input.consume(bytes);
+                    if let Some(source) = source {
+                        self.shared.set_peer(source);
+                    }
+                    return true;
+                }
+                Err(_malformed) => return false,
+            }
+        }
+    }
+
     /// Waits for the first bytes of a request; false when there will be none.
     pub(super) async fn await_request(&mut self) -> bool {
         if !self.input.is_empty() {

@@ -5,6 +5,7 @@ pub mod fields;
 pub mod forwarded;
 pub mod framing;
 pub mod head;
+pub mod proxy_protocol;
 pub mod respond;
 pub mod rewrite;
 pub mod target;

@@ -1,5 +1,6 @@
 //! Connections to servers: pooled per server and worker, last used first.
 
+mod budget;
 mod connect;
 mod pool;
 
@@ -7,6 +8,7 @@ use std::net::SocketAddr;
 
 use crate::io::Stream;
 
+pub use budget::RetryBudget;
 pub use connect::{ConnectError, connect};
 pub use pool::{PEEK_AFTER_MS, put_back, sweep_idle, take_idle};
 

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::inbox::{Message, Report, Snapshot};
 use super::{WorkerOptions, listener, sweeper};
 use crate::cluster::{Build, ServerFacts, Tables};
-use crate::conn::local::{EntryPointLimits, Local, LocalOptions};
+use crate::conn::local::{EntryPointLimits, Local, LocalOptions, head_limits};
 use crate::io::{Expiry, Listener, Phase, WakePipe, sleep, spawn};
 
 /// How long a connection that was taken from the queue at a stop may take to say something.
@@ -48,6 +48,7 @@ impl Worker {
         let reports = reports.clone();
         let local = Rc::new(Local::new(LocalOptions {
             index,
+            response_head: head_limits(&statics.settings.limits),
             tables: build_tables(&snapshot, &statics, index, None),
             keeps_origin_fields: statics.access_log.as_ref().is_some_and(logs_headers),
             logs_internals: statics.access_log.as_ref().is_some_and(|it| it.internals),

@@ -240,7 +240,7 @@ fn megabytes_pass_unchanged_both_ways(driver: Driver) {
 }
 
 /// Far more than every socket buffer on the way together.
-const FLOOD: usize = 192 * 1024 * 1024;
+const FLOOD: usize = 96 * 1024 * 1024;
 /// What the kernel's buffers on both sides and the proxy's own may take in.
 const BUFFERED_MAX: usize = 48 * 1024 * 1024;
 /// What the proxy's memory may grow by while a peer stalls.

@@ -14,6 +14,7 @@ mod lenient;
 mod lifecycle;
 mod malformed;
 mod names;
+mod proxy_protocol;
 mod real_clients;
 mod reload;
 mod resources;

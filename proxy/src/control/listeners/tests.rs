@@ -10,6 +10,7 @@ fn entry_point(name: &str, host: &str, port: u16) -> EntryPoint {
         name: name.into(),
         address: ListenAddress { host: host.into(), port },
         forwarded_headers: ForwardedHeaders::default(),
+        proxy_protocol: Default::default(),
         timeouts: RespondingTimeouts { read: None, write: None, idle: None },
         grace: Duration::ZERO,
         request_accept_grace: Duration::ZERO,
