@@ -60,7 +60,7 @@ impl Wire {
     /// Some bytes, those left over first; 0 is the end of the stream.
     pub(crate) fn read_some(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.buffer.is_empty() {
-            return self.stream.read(into);
+            return self.receive(into);
         }
         let count = into.len().min(self.buffer.len());
         into[..count].copy_from_slice(&self.buffer[..count]);
@@ -134,9 +134,19 @@ impl Wire {
         }
     }
 
+    /// Goes on after a signal: a read with a timeout is not restarted by the kernel (signal(7)).
+    fn receive(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.stream.read(into) {
+                Err(why) if why.kind() == ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+
     fn fill(&mut self) -> io::Result<()> {
         let mut block = [0; 16 * 1024];
-        match self.stream.read(&mut block)? {
+        match self.receive(&mut block)? {
             0 => Err(ErrorKind::UnexpectedEof.into()),
             count => {
                 self.buffer.extend_from_slice(&block[..count]);
