@@ -100,7 +100,7 @@ impl Delivery<'_> {
                 fresh == bytes.len() || has_end(bytes, fresh) || bytes.len() >= limits.bytes_max;
             if has_bytes && is_due {
                 match parse_response(bytes, limits, &mut self.response.head) {
-                    Ok(Progress::Complete) => return Ok(()),
+                    Ok(Progress::Complete) => return self.check_deadline(),
                     Ok(Progress::Partial) => {}
                     Err(_malformed) => return Err(malformed()),
                 }
@@ -108,6 +108,17 @@ impl Delivery<'_> {
             if let Err(error) = self.receive().await {
                 return Err(Delivered::Failed { error, has_bytes });
             }
+        }
+    }
+
+    /// A head that came in the very moment in which its deadline passed: the connection has been
+    /// shut down behind it, so the body would be cut.
+    fn check_deadline(&self) -> Result<(), Delivered> {
+        match self.shared.watch.take_expiry() {
+            Some(Expiry::UpstreamDeadline) => {
+                Err(Delivered::Failed { error: ProxyError::ServerTimeout, has_bytes: true })
+            }
+            _ => Ok(()),
         }
     }
 

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::future::Future;
 use std::io;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use monoio::time::TimeDriver;
@@ -15,6 +16,9 @@ use sundew_config::model::DriverChoice;
 /// How long memory of rings that have just been given up may take to come back: the kernel frees
 /// it after the exit of their process.
 const RING_MEMORY_WAIT: Duration = Duration::from_millis(500);
+
+/// Until when the process waits for it: once, not for each worker and rung.
+static RING_MEMORY_DEADLINE: OnceLock<Instant> = OnceLock::new();
 
 /// Fewest entries of a ring (monoio's own floor).
 const RING_ENTRIES_MIN: u32 = 256;
@@ -126,7 +130,6 @@ fn climb(entries: u32) -> io::Result<EventLoop> {
 
 /// A ring of `entries`, or of as many as RLIMIT_MEMLOCK has room for.
 fn build_ring(rung: Rung, entries: u32) -> io::Result<(Runtime<TimeDriver<IoUringDriver>>, u32)> {
-    let deadline = Instant::now() + RING_MEMORY_WAIT;
     let mut entries = entries.max(RING_ENTRIES_MIN);
     loop {
         let built = RuntimeBuilder::<IoUringDriver>::new()
@@ -139,13 +142,17 @@ fn build_ring(rung: Rung, entries: u32) -> io::Result<(Runtime<TimeDriver<IoUrin
             Err(error) if error.raw_os_error() != Some(Errno::NOMEM.raw_os_error()) => {
                 return Err(error);
             }
-            Err(_) if Instant::now() < deadline => {
+            Err(_) if Instant::now() < ring_memory_deadline() => {
                 std::thread::sleep(Duration::from_millis(20));
             }
             Err(_) if entries > RING_ENTRIES_MIN => entries = (entries / 2).max(RING_ENTRIES_MIN),
             Err(error) => return Err(error),
         }
     }
+}
+
+fn ring_memory_deadline() -> Instant {
+    *RING_MEMORY_DEADLINE.get_or_init(|| Instant::now() + RING_MEMORY_WAIT)
 }
 
 /// What an operator can do about a refused ring.
