@@ -21,7 +21,8 @@ fn by_the_book<'a>(lines: &[&'a [u8]]) -> Option<&'a [u8]> {
         let value = pair.get(at + 1..).unwrap_or(&[]);
         let is_quoted = value.len() > 1 && value.starts_with(b"\"") && value.ends_with(b"\"");
         let value = if is_quoted { &value[1..value.len() - 1] } else { value };
-        let is_fine = |byte: &u8| matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\' | b';');
+        let is_fine =
+            |byte: &u8| matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\' | b';');
         (is_token(name) && name == NAME && value.iter().all(is_fine)).then_some(value)
     })
 }

@@ -9,9 +9,7 @@ use sundew::http1::forwarded::Identity;
 use sundew::http1::framing::{
     Framing, has_no_body, is_host, is_named_by_connection, request_control, response_control,
 };
-use sundew::http1::head::{
-    Progress, RequestHead, ResponseHead, parse_request, parse_response,
-};
+use sundew::http1::head::{Progress, RequestHead, ResponseHead, parse_request, parse_response};
 use sundew::http1::rewrite::{RequestRewrite, ResponseRewrite, write_request, write_response};
 use sundew::http1::target::{TargetForm, TargetPolicy, parse};
 use sundew_fuzz::{LIMITS, ROOMY};

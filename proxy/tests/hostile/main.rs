@@ -44,7 +44,7 @@ fn every_response_of_the_tables_on_epoll() {
 }
 
 #[test]
-#[ignore = "known gaps: the FIN before a reset, and a repeat after an interim response"]
+#[ignore = "known gaps, listed in docs/threat-model.md"]
 fn every_awaited_response() {
     exchange::check_responses(Driver::Uring, responses::AWAITED);
     exchange::check_responses(Driver::Epoll, responses::AWAITED);
