@@ -6,6 +6,7 @@
 
 mod case;
 mod client;
+mod closing;
 mod deadlines;
 mod exchange;
 mod lane;
