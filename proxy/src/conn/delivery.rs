@@ -65,7 +65,13 @@ impl Delivery<'_> {
         let mut interims = 0;
         loop {
             if let Err(failed) = self.receive_head().await {
-                return failed;
+                return match failed {
+                    // The client has had a part of this server's answer: nothing is sent again.
+                    Delivered::Failed { error, .. } if interims > 0 => {
+                        Delivered::Failed { error, has_bytes: true }
+                    }
+                    failed => failed,
+                };
             }
             let is_head_request = self.asked.request.is_head();
             let bytes = self.response.buffer.filled();

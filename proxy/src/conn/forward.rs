@@ -182,7 +182,14 @@ impl Connection {
         match self.deliver(exchange).await {
             Delivered::Complete { is_reusable, keep_alive } => {
                 exchange.response.is_server_reusable = is_reusable;
-                Attempt::Done(if keep_alive { Next::KeepAlive } else { Next::Close })
+                let request = &exchange.asked.request;
+                let has_more = request.buffer.len() > request.whole_bytes;
+                Attempt::Done(match (keep_alive, has_more) {
+                    (true, _) => Next::KeepAlive,
+                    // What is sent behind the last request must not turn the close into a reset.
+                    (false, true) => Next::Linger,
+                    (false, false) => Next::Close,
+                })
             }
             Delivered::Failed {
                 error: ProxyError::ServerClosed | ProxyError::ServerReset,

@@ -24,7 +24,6 @@ fn check(driver: Driver) {
 }
 
 #[test]
-#[ignore = "a known gap, listed in docs/threat-model.md"]
 fn what_is_sent_behind_close_does_not_destroy_the_answer() {
     check(Driver::Uring);
     check(Driver::Epoll);
