@@ -1,6 +1,6 @@
 //! The replicated backend table of one worker: services, servers, their health and addresses.
 //!
-//! Built from a [`Snapshot`]-like view of the checked model; a reload builds new tables and carries
+//! Built from the checked model and what the control thread knows of its servers; a reload builds new tables and carries
 //! over what did not change (a server is `(service, url)`). Exchanges in flight keep the tables
 //! that they began with. Nothing here waits or touches sockets, but that dropping a server's idle
 //! connections closes them.

@@ -1,5 +1,5 @@
 //! One downstream connection: the only conductor. It takes request after request, asks the tables
-//! for a server, leases a connection to it, and lets [`upload`] and [`delivery`] move the bytes.
+//! for a server, leases a connection to it, and lets `upload` and `delivery` move the bytes.
 //! The steps never call each other.
 
 mod answer;

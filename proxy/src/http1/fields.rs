@@ -258,6 +258,13 @@ impl FieldSpan {
     }
 }
 
+/// Appends one field line; `name` brings its `: `.
+pub(super) fn put(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// The members of a comma-separated list (RFC 9110 §5.6.1), blanks trimmed, empty ones left out.
 pub fn list_members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(trim_blanks).filter(|member| !member.is_empty())

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::fields::{FieldName, trim_blanks};
+use super::fields::{FieldName, put, trim_blanks};
 use super::framing::split_port;
 use super::head::RequestHead;
 
@@ -56,7 +56,7 @@ pub struct Identity<'a> {
     pub is_websocket: bool,
 }
 
-/// Whether a request's line travels on; those that do not are written by [`write`].
+/// Whether a request's line travels on; those that do not are written by [`write()`].
 #[must_use]
 pub fn is_kept(name: FieldName, value: &[u8], identity: &Identity<'_>) -> bool {
     use FieldName as F;
@@ -129,12 +129,6 @@ fn write_forwarded_for(
         out.truncate(begin);
         return;
     }
-    out.extend_from_slice(b"\r\n");
-}
-
-fn put(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 

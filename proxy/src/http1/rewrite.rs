@@ -1,7 +1,7 @@
 //! Writing heads for the other side: lines are copied as they came, in runs; what belongs to one
 //! connection is left out first, what is the proxy's own comes after (http1 D1–D4).
 
-use super::fields::{FieldName, Fields, is_protected};
+use super::fields::{FieldName, Fields, is_protected, put};
 use super::forwarded::{self, Identity};
 use super::framing::{Framing, RequestControl, ResponseControl, is_named_by_connection};
 use super::head::{RequestHead, ResponseHead};
@@ -203,12 +203,6 @@ pub fn put_connection(out: &mut Vec<u8>, client_minor: u8, keep_alive: bool) {
 
 fn put_length(out: &mut Vec<u8>, length: u64) {
     put(out, b"Content-Length: ", itoa::Buffer::new().format(length).as_bytes());
-}
-
-fn put(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

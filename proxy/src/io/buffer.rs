@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 /// First buffer of a connection: holds most request heads, costs little while it waits.
 pub const SMALL_BUFFER_BYTES: usize = 4 * 1024;
 
-/// Buffers of exchanges: a 64 KiB body in two or three sends ([measured]: below 32 KiB the number
+/// Buffers of exchanges: a 64 KiB body in two or three sends (measured: below 32 KiB the number
 /// of sends eats the lead). The rest is room for a rewritten head before the body, and for the
 /// framing behind it.
 pub const LARGE_BUFFER_BYTES: usize = HEAD_ROOM_BYTES + 32 * 1024 + TAIL_ROOM_BYTES;
