@@ -86,6 +86,15 @@ pub fn readiness(fd: RawFd) -> Readiness {
     }
 }
 
+/// Whether nothing has arrived, neither bytes nor an end: one system call.
+#[must_use]
+pub fn is_quiet(fd: RawFd) -> bool {
+    let Some(fd) = borrow(fd) else { return false };
+    let mut byte = [0_u8; 1];
+    let seen = recv(fd, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
+    matches!(seen, Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR))
+}
+
 /// Polls many descriptors at once without waiting; `on_event(position)` for each that has any
 /// event, an idle connection having none.
 pub fn poll_any(fds: &[RawFd], mut on_event: impl FnMut(usize)) {

@@ -77,12 +77,9 @@ impl Connection {
         let Shared { local, watch, .. } = &self.shared;
         let Exchange { asked, picked, lease, service, .. } = exchange;
         let Some(picked) = picked else { return Err(ConnectError::Refused) };
-        let now_ms = local.clock.now_ms();
-        watch.await_upstream(now_ms, NEVER);
+        watch.await_upstream(local.clock.now_ms(), NEVER);
         if !must_connect {
-            let request = &asked.request;
-            let is_once = request.control.framing != Framing::Empty || !request.is_idempotent();
-            *lease = upstream::take_idle(&picked.server, now_ms, is_once);
+            *lease = upstream::take_idle(&picked.server);
             if lease.is_some() {
                 return Ok(());
             }

@@ -2,22 +2,19 @@
 
 use super::Lease;
 use crate::cluster::{Idle, Server, Tables};
-use crate::sys::{self, Readiness};
+use crate::sys;
 
-/// A connection idle for longer is peeked at before a request that must not be sent twice: the
-/// sweeper may not have seen yet that the server closed it.
-pub const PEEK_AFTER_MS: u64 = crate::io::clock::TICK_MS;
-
-/// Takes the connection that was used last. `is_once`: the request must not be sent twice.
+/// Takes the connection that was used last, of those on which nothing has arrived since: bytes
+/// that nobody asked for would be taken for the answer to the next request (http1 A15), and one
+/// that the server has closed would cost a request that must not be sent twice. The look is a
+/// system call for each request, the only one of its own.
 #[must_use]
-pub fn take_idle(server: &Server, now_ms: u64, is_once: bool) -> Option<Lease> {
+pub fn take_idle(server: &Server) -> Option<Lease> {
     loop {
         let idle = server.idle.borrow_mut().pop()?;
-        let must_peek = is_once && now_ms.saturating_sub(idle.since_ms) >= PEEK_AFTER_MS;
-        if must_peek && sys::readiness(idle.stream.fd()) != Readiness::Quiet {
-            continue;
+        if sys::is_quiet(idle.stream.fd()) {
+            return Some(Lease { stream: idle.stream, address: idle.address, is_reused: true });
         }
-        return Some(Lease { stream: idle.stream, address: idle.address, is_reused: true });
     }
 }
 
