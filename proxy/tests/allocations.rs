@@ -94,7 +94,7 @@ fn allocations_of_a_window(driver: DriverChoice) -> usize {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
-    let state = ServerState { is_up: true, addresses: Arc::from([server]) };
+    let state = ServerState { is_up: true, addresses: Arc::from([server.into()]) };
     let snapshot = Snapshot { model: Arc::new(model), servers: vec![vec![state]] };
     let (reports, _kept) = tokio::sync::mpsc::unbounded_channel();
     let options = WorkerOptions {

@@ -27,9 +27,9 @@ pub async fn connect(server: &Server, limit: Option<Duration>) -> Result<Lease, 
     let mut position = 0;
     loop {
         // Looked up each time round: they may change while an attempt waits.
-        let address = server.addresses().get(position).copied();
+        let address = server.addresses().get(position).cloned();
         let Some(address) = address else { return Err(error) };
-        match io::connect(address, limit).await {
+        match io::connect(&address, limit).await {
             Ok(stream) => return Ok(Lease { stream, address, is_reused: false }),
             Err(refused) => error = classify(&refused),
         }

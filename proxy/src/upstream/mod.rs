@@ -4,9 +4,7 @@ mod budget;
 mod connect;
 mod pool;
 
-use std::net::SocketAddr;
-
-use crate::io::Stream;
+use crate::io::{Address, Stream};
 
 pub use budget::RetryBudget;
 pub use connect::{ConnectError, connect};
@@ -18,7 +16,7 @@ pub struct Lease {
     /// The connection.
     pub stream: Stream,
     /// Where it leads.
-    pub address: SocketAddr,
+    pub address: Address,
     /// It has carried an exchange before, so the server may have closed it meanwhile.
     pub is_reused: bool,
 }

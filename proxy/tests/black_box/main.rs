@@ -24,5 +24,6 @@ mod split_points;
 mod sticky;
 mod sticky_cookie;
 mod timeouts;
+mod unix_socket;
 mod upgrade;
 mod weighted;
