@@ -10,7 +10,7 @@ use sundew_config::model::{
     StaticModel,
 };
 
-use super::cap::ConnectionCap;
+use super::cap::Caps;
 use super::exchange::Exchange;
 use crate::cluster::Tables;
 use crate::http1::head::HeadLimits;
@@ -54,8 +54,8 @@ pub struct Local {
     pub is_terminating: Cell<bool>,
     /// Responses say `Connection: close`.
     pub is_stopping: Cell<bool>,
-    /// Connections of all workers together; no limit when `None`.
-    pub connection_cap: Option<Arc<ConnectionCap>>,
+    /// What all workers together may hold.
+    pub caps: Caps,
     /// How much may be sent twice.
     pub retry_budget: RetryBudget,
     /// What an operator reads.
@@ -116,6 +116,8 @@ pub struct EntryPointLimits {
     pub body_window_ms: u64,
     /// Least bytes of a body in that time.
     pub body_window_bytes_min: u64,
+    /// Bytes of a body; `u64::MAX` unless written.
+    pub body_bytes_max: u64,
     /// A send to a client may make no progress for so long.
     pub send_timeout_ms: u64,
     /// A tunnel without a byte; [`NEVER`] unless written.
@@ -172,9 +174,13 @@ impl EntryPointLimits {
             body_window_bytes_min: limits
                 .body_rate_min
                 .saturating_mul(limits.body_rate_window.as_secs()),
+            body_bytes_max: limits.request_body_bytes_max.unwrap_or(u64::MAX),
             send_timeout_ms: limit_ms(Some(limits.send_timeout)),
             tunnel_idle_ms: limit_ms(limits.tunnel_idle_timeout),
-            requests_max: entry_point.keep_alive_requests_max.unwrap_or(u64::MAX),
+            requests_max: entry_point
+                .keep_alive_requests_max
+                .or(limits.requests_per_connection_max)
+                .unwrap_or(u64::MAX),
             age_max_ms: limit_ms(entry_point.keep_alive_time_max),
         }
     }
@@ -204,8 +210,8 @@ pub struct LocalOptions {
     pub ping_terminating_status: u16,
     /// Off when `None`.
     pub access_log: Option<AccessLog>,
-    /// Connections of all workers together; no limit when `None`.
-    pub connection_cap: Option<Arc<ConnectionCap>>,
+    /// What all workers together may hold.
+    pub caps: Caps,
     /// Called when a connection to a server failed.
     pub on_connect_failed: OnConnectFailed,
 }
@@ -228,7 +234,7 @@ impl Local {
             ping_terminating_status: options.ping_terminating_status,
             is_terminating: Cell::new(false),
             is_stopping: Cell::new(false),
-            connection_cap: options.connection_cap,
+            caps: options.caps,
             retry_budget: RetryBudget::default(),
             counters: Counters::default(),
             on_connect_failed: options.on_connect_failed,

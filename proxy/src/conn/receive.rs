@@ -58,7 +58,7 @@ impl Connection {
             return true;
         }
         let Shared { local, watch, entry, .. } = &self.shared;
-        if local.is_stopping.get() && self.served > 0 {
+        if local.is_stopping.get() && watch.served() > 0 {
             return false;
         }
         let (clock, pool) = (&local.clock, &local.buffers);

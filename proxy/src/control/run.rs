@@ -24,7 +24,7 @@ use super::stop::{Shutdown, Step};
 use super::systemd::Notifier;
 use super::{limits, log};
 use crate::observe::access_log::{self, AccessLogWriter};
-use crate::worker::ConnectionCap;
+use crate::worker::Caps;
 use crate::worker::inbox::{Message, Report, Snapshot};
 use crate::worker::{self, WorkerHandle, WorkerOptions};
 
@@ -164,7 +164,7 @@ impl Control {
                 .map(|(writer, logs)| (Some(writer), logs))
                 .map_err(io_error("accessLog.filePath"))?,
         };
-        let connection_cap = statics.settings.limits.connections_max.map(ConnectionCap::new);
+        let caps = Caps::new(&statics.settings.limits);
         let statics = Arc::new(statics);
         let mut logs = logs.into_iter();
         let placement = limits::placement(workers, &cpus, statics.settings.pin);
@@ -176,7 +176,7 @@ impl Control {
             listeners,
             snapshot: snapshot.clone(),
             access_log: logs.next(),
-            connection_cap: connection_cap.clone(),
+            caps: caps.clone(),
         });
         let (handles, reports) = start_workers(options)?;
         announce(&statics, &bound.addresses);

@@ -71,7 +71,7 @@ pub struct Watch {
     upstream_deadline_ms: Cell<u64>,
     waiting_since_ms: Cell<u64>,
     expiry: Cell<Option<Expiry>>,
-    has_served: Cell<bool>,
+    served: Cell<u64>,
     progress_bytes: Cell<u64>,
     window_ms: Cell<u64>,
     window_bytes_min: Cell<u64>,
@@ -93,7 +93,7 @@ impl Watch {
             upstream_deadline_ms: Cell::new(NEVER),
             waiting_since_ms: Cell::new(NEVER),
             expiry: Cell::new(None),
-            has_served: Cell::new(false),
+            served: Cell::new(0),
             progress_bytes: Cell::new(0),
             window_ms: Cell::new(0),
             window_bytes_min: Cell::new(0),
@@ -117,13 +117,13 @@ impl Watch {
 
     /// A request has come.
     pub fn note_served(&self) {
-        self.has_served.set(true);
+        self.served.set(self.served.get() + 1);
     }
 
-    /// Some request has come.
+    /// Requests so far.
     #[must_use]
-    pub fn has_served(&self) -> bool {
-        self.has_served.get()
+    pub fn served(&self) -> u64 {
+        self.served.get()
     }
 
     /// The phase.

@@ -53,13 +53,16 @@ fn is_passing(error: &io::Error) -> bool {
 }
 
 fn serve(local: &Rc<Local>, entry: &Rc<EntryPointLimits>, stream: Stream, peer: SocketAddr) {
-    let place = local.connection_cap.as_ref().map(ConnectionCap::take);
+    let place = local.caps.connections.as_ref().map(ConnectionCap::take);
     if let Some(None) = place {
         // One too many: a reset costs nobody anything, and the client knows at once.
         sys::reset_on_close(stream.fd());
         return;
     }
-    let connection = Connection::new(Rc::clone(local), Rc::clone(entry), stream, peer);
+    let mut connection = Connection::new(Rc::clone(local), Rc::clone(entry), stream, peer);
+    if !connection.is_admitted() {
+        return;
+    }
     let local = Rc::clone(local);
     spawn(async move {
         let _place = place;

@@ -13,6 +13,7 @@ mod interim;
 mod keep_alive;
 mod lenient;
 mod lifecycle;
+mod limits;
 mod malformed;
 mod names;
 mod proxy_protocol;
