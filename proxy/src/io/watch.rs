@@ -71,6 +71,8 @@ pub struct Watch {
     upstream_deadline_ms: Cell<u64>,
     waiting_since_ms: Cell<u64>,
     expiry: Cell<Option<Expiry>>,
+    /// We have ended the client's direction, which then looks as if the client had.
+    is_read_ended: Cell<bool>,
     served: Cell<u64>,
     progress_bytes: Cell<u64>,
     window_ms: Cell<u64>,
@@ -93,6 +95,7 @@ impl Watch {
             upstream_deadline_ms: Cell::new(NEVER),
             waiting_since_ms: Cell::new(NEVER),
             expiry: Cell::new(None),
+            is_read_ended: Cell::new(false),
             served: Cell::new(0),
             progress_bytes: Cell::new(0),
             window_ms: Cell::new(0),
@@ -192,6 +195,7 @@ impl Watch {
     /// Ends an idle connection: what is queued is still read, then comes the end.
     pub fn finish_idle(&self) {
         self.expiry.set(Some(Expiry::Stopping));
+        self.is_read_ended.set(true);
         sys::shutdown(self.downstream.get(), Direction::Read);
     }
 
@@ -211,7 +215,9 @@ impl Watch {
             return;
         }
         let since_ms = self.waiting_since_ms.get();
-        let is_due = since_ms != NEVER && now_ms.saturating_sub(since_ms) >= CLIENT_CHECK_AFTER_MS;
+        let is_due = since_ms != NEVER
+            && now_ms.saturating_sub(since_ms) >= CLIENT_CHECK_AFTER_MS
+            && !self.is_read_ended.get();
         if is_due && sys::readiness(self.downstream.get()) == Readiness::Gone {
             self.waiting_since_ms.set(NEVER);
             self.expiry.set(Some(Expiry::ClientGone));
