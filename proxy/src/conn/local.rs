@@ -11,6 +11,7 @@ use sundew_config::model::{
 };
 
 use super::cap::Caps;
+use super::descriptors::Descriptors;
 use super::exchange::Exchange;
 use crate::cluster::Tables;
 use crate::http1::head::HeadLimits;
@@ -56,6 +57,8 @@ pub struct Local {
     pub is_stopping: Cell<bool>,
     /// What all workers together may hold.
     pub caps: Caps,
+    /// Open files.
+    pub descriptors: Descriptors,
     /// How much may be sent twice.
     pub retry_budget: RetryBudget,
     /// What an operator reads.
@@ -96,6 +99,8 @@ pub struct EntryPointLimits {
     pub index: usize,
     /// Its name.
     pub name: String,
+    /// Clients of this one may have some of the last open files: it answers probes.
+    pub uses_reserve: bool,
     /// Whose `X-Forwarded-*` are believed.
     pub forwarded: ForwardedHeaders,
     /// Whose PROXY protocol headers are believed.
@@ -159,6 +164,7 @@ impl EntryPointLimits {
         Self {
             index,
             name: entry_point.name.clone(),
+            uses_reserve: false,
             forwarded: entry_point.forwarded_headers.clone(),
             proxy_protocol: entry_point.proxy_protocol.clone(),
             head,
@@ -190,7 +196,14 @@ impl EntryPointLimits {
     pub fn all(statics: &StaticModel) -> Vec<Rc<Self>> {
         let limits = &statics.settings.limits;
         let each = statics.entry_points.iter().enumerate();
-        each.map(|(index, it)| Rc::new(Self::new(index, it, limits))).collect()
+        let ping = statics.ping.as_ref().and_then(|ping| ping.entry_point);
+        // The only entry point is the one that everybody uses.
+        let ping = ping.filter(|_| statics.entry_points.len() > 1);
+        let all = each.map(|(index, it)| {
+            let uses_reserve = ping.is_some_and(|ping| usize::from(ping.0) == index);
+            Rc::new(Self { uses_reserve, ..Self::new(index, it, limits) })
+        });
+        all.collect()
     }
 }
 
@@ -234,6 +247,7 @@ impl Local {
             ping_terminating_status: options.ping_terminating_status,
             is_terminating: Cell::new(false),
             is_stopping: Cell::new(false),
+            descriptors: Descriptors::new(options.caps.descriptors),
             caps: options.caps,
             retry_budget: RetryBudget::default(),
             counters: Counters::default(),

@@ -7,6 +7,7 @@ mod answer;
 pub mod cap;
 mod compose;
 mod delivery;
+pub mod descriptors;
 mod duplex;
 pub mod error;
 pub mod exchange;

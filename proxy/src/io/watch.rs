@@ -66,6 +66,7 @@ pub struct Watch {
     downstream: Cell<RawFd>,
     upstream: Cell<RawFd>,
     phase: Cell<Phase>,
+    idle_since_ms: Cell<u64>,
     deadline_ms: Cell<u64>,
     cap_ms: Cell<u64>,
     upstream_deadline_ms: Cell<u64>,
@@ -90,6 +91,7 @@ impl Watch {
             downstream: Cell::new(downstream),
             upstream: Cell::new(-1),
             phase: Cell::new(Phase::Idle),
+            idle_since_ms: Cell::new(NEVER),
             deadline_ms: Cell::new(NEVER),
             cap_ms: Cell::new(NEVER),
             upstream_deadline_ms: Cell::new(NEVER),
@@ -111,6 +113,19 @@ impl Watch {
         self.phase.set(phase);
         self.deadline_ms.set(deadline_ms);
         self.window_ms.set(0);
+    }
+
+    /// Waits for a request from `now_ms` on.
+    pub fn enter_idle(&self, now_ms: u64, deadline_ms: u64) {
+        self.enter(Phase::Idle, deadline_ms);
+        self.idle_since_ms.set(now_ms);
+    }
+
+    /// Since when it waits for a request; `None` while it does something else, or is being ended.
+    fn idle_since_ms(&self) -> Option<u64> {
+        let since_ms = self.idle_since_ms.get();
+        let is_idle = self.phase.get() == Phase::Idle && self.expiry.get().is_none();
+        (is_idle && since_ms != NEVER).then_some(since_ms)
     }
 
     /// Whatever phases follow, they end at `cap_ms` at the latest ([`NEVER`]: no such limit).
@@ -356,6 +371,20 @@ impl Watches {
     pub fn sweep(&self, now_ms: u64) {
         for (_, watch) in self.slots.borrow().iter() {
             watch.sweep(now_ms);
+        }
+    }
+
+    /// Ends up to `count` connections that have waited for a request since `before_ms` or longer,
+    /// those that have waited longest first (http1 G4).
+    pub fn end_idle(&self, count: usize, before_ms: u64) {
+        let slots = self.slots.borrow();
+        let waiting = slots.iter().filter_map(|(_, watch)| Some((watch.idle_since_ms()?, watch)));
+        let mut waiting: Vec<_> = waiting.filter(|(since_ms, _)| *since_ms <= before_ms).collect();
+        if waiting.len() > count {
+            waiting.select_nth_unstable_by_key(count, |(since_ms, _)| *since_ms);
+        }
+        for (_, watch) in waiting.iter().take(count) {
+            watch.finish_idle();
         }
     }
 

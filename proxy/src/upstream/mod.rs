@@ -10,7 +10,7 @@ use crate::io::Stream;
 
 pub use budget::RetryBudget;
 pub use connect::{ConnectError, connect};
-pub use pool::{PEEK_AFTER_MS, put_back, sweep_idle, take_idle};
+pub use pool::{PEEK_AFTER_MS, put_back, sweep_idle, take_idle, trim_idle};
 
 /// A checked-out connection to a server, for one exchange.
 #[derive(Debug)]

@@ -17,6 +17,7 @@ use sundew_config::model::{EntryPointIndex, StaticModel};
 use tokio::sync::mpsc::UnboundedSender;
 
 pub use crate::conn::cap::Caps;
+pub use crate::conn::descriptors::DescriptorCap;
 use crate::observe::access_log::AccessLog;
 use inbox::{InboxSender, Message, Report, Snapshot};
 

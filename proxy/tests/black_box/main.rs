@@ -6,6 +6,7 @@ mod support;
 mod access_log;
 mod body;
 mod connection_cap;
+mod descriptors;
 mod errors;
 mod forwarded;
 mod health;
