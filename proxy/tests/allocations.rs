@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use sundew::worker::inbox::{Message, ServerState, Snapshot};
-use sundew::worker::{WorkerOptions, start};
+use sundew::worker::{Caps, WorkerOptions, start};
 use sundew_config::load::{FlagOptions, from_flags};
 use sundew_config::model::{DriverChoice, EntryPointIndex};
 
@@ -104,7 +104,7 @@ fn allocations_of_a_window(driver: DriverChoice) -> usize {
         listeners: vec![(EntryPointIndex(0), listener)],
         snapshot: Arc::new(snapshot),
         access_log: None,
-        connection_cap: None,
+        caps: Caps::default(),
     };
     let worker = start(options, reports).unwrap();
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use sundew::io::Address;
 use sundew::worker::inbox::{Message, Report, ServerState, Snapshot};
-use sundew::worker::{WorkerHandle, WorkerOptions, start};
+use sundew::worker::{Caps, WorkerHandle, WorkerOptions, start};
 use sundew_config::load::{FlagOptions, from_flags};
 use sundew_config::model::{DriverChoice, EntryPointIndex, ServerIndex, ServiceIndex};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -80,7 +80,7 @@ fn run(driver: DriverChoice, places: &[&[SocketAddr]]) -> Running {
         listeners: vec![(EntryPointIndex(0), listener)],
         snapshot: Arc::new(Snapshot { model: Arc::new(model), servers }),
         access_log: None,
-        connection_cap: None,
+        caps: Caps::default(),
     };
     let worker = start(options, reports).unwrap();
     let client = TcpStream::connect(address).unwrap();

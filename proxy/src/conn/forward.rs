@@ -96,7 +96,17 @@ impl Connection {
             dial_timeout
         };
         // Boxed: a connect with its timer is large, and rare beside exchanges.
-        *lease = Some(Box::pin(upstream::connect(&picked.server, limit)).await?);
+        let descriptors = &local.descriptors;
+        let connected = upstream::connect(&picked.server, limit, descriptors.connect_end());
+        *lease = match Box::pin(connected).await {
+            Ok(connected) => Some(connected),
+            Err(refused) => {
+                if refused == ConnectError::Exhausted {
+                    descriptors.note_refused();
+                }
+                return Err(refused);
+            }
+        };
         Ok(())
     }
 

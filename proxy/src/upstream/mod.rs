@@ -8,7 +8,7 @@ use crate::io::{Address, Stream};
 
 pub use budget::RetryBudget;
 pub use connect::{ConnectError, connect};
-pub use pool::{put_back, sweep_idle, take_idle};
+pub use pool::{put_back, sweep_idle, take_idle, trim_idle};
 
 /// A checked-out connection to a server, for one exchange.
 #[derive(Debug)]
