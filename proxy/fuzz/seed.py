@@ -45,6 +45,15 @@ TARGETS = [
     b"a:443",
     b"/\"{}|^`<>[]%c0%ae",
 ]
+PROXY_HEADERS = [
+    b"\x00192.0.2.7 192.0.2.1 56324 443\r\nGET / HTTP/1.1\r\n",
+    b"\x02TCP6 2001:db8::7 ::1 1 65535\r\n",
+    b"\x02UNKNOWN whatever\r\n",
+    b"\x01\x21\x11\x00\x0f\xc0\x00\x02\x07\xc0\x00\x02\x01\xdc\x04\x01\xbb\x03\x00\x00GET",
+    b"\x01\x21\x21\x00\x24" + bytes(36),
+    b"\x01\x20\x00\x00\x00",
+    b"\x03GET / HTTP/1.1\r\n\r\n",
+]
 
 
 def write(target: str, seeds: list[bytes]) -> None:
@@ -60,3 +69,4 @@ write("chunks", [bytes([cut]) + seed for seed in CHUNKS for cut in (0, 4)])
 write("cookie", COOKIES)
 write("target", [bytes([method, policy]) + seed for seed in TARGETS for method, policy in ((0, 0), (1, 1), (2, 2))])
 write("exchange", [b"\x00" + seed for seed in REQUESTS] + [bytes([choice]) + seed for seed in RESPONSES for choice in (1, 3, 5)])
+write("proxy_protocol", PROXY_HEADERS)
