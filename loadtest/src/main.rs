@@ -1,6 +1,7 @@
 //! sundew-loadtest: what the proxy is measured with. `origin` is a server that is never the
-//! bottleneck. Nothing here shares code with the proxy.
+//! bottleneck, `load` asks it and reports. Nothing here shares code with the proxy.
 
+mod load;
 mod origin;
 
 use std::process::ExitCode;
@@ -21,15 +22,22 @@ enum Verb {
     /// `/b/N` answers N bytes, every other path 100. `X-Server` names the port. Bodies of requests
     /// are read and dropped.
     Origin(origin::Options),
+    /// Asks at a constant rate or as fast as answers come, and reports.
+    ///
+    /// With `--rate`, latency counts from the moment at which a request was due, so that a stall of
+    /// the server is seen in full. With `--oracle`, every answer is checked against its request and
+    /// the client's pin, and one wrong answer fails the run. Ctrl-C ends it with the report.
+    Load(Box<load::Options>),
 }
 
 fn main() -> ExitCode {
     let Arguments { verb } = Arguments::parse();
     let done = match verb {
-        Verb::Origin(options) => origin::run(&options),
+        Verb::Origin(options) => origin::run(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Load(options) => load::run(&options),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(why) => {
             eprintln!("sundew-loadtest: {why}");
             ExitCode::FAILURE
