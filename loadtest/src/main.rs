@@ -1,6 +1,8 @@
 //! sundew-loadtest: what the proxy is measured with. `origin` is a server that is never the
-//! bottleneck, `load` asks it and reports. Nothing here shares code with the proxy.
+//! bottleneck, `load` asks it and reports, `compare` sets sundew beside other proxies. Nothing here
+//! shares code with the proxy.
 
+mod compare;
 mod load;
 mod origin;
 
@@ -28,6 +30,10 @@ enum Verb {
     /// the server is seen in full. With `--oracle`, every answer is checked against its request and
     /// the client's pin, and one wrong answer fails the run. Ctrl-C ends it with the report.
     Load(Box<load::Options>),
+    /// Measures sundew beside other proxies: CPU time per request, latency, memory.
+    ///
+    /// Nothing else may run on the machine. Results go to a folder below bench-results.
+    Compare(Box<compare::Options>),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +41,7 @@ fn main() -> ExitCode {
     let done = match verb {
         Verb::Origin(options) => origin::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Load(options) => load::run(&options),
+        Verb::Compare(options) => return compare::run(&options),
     };
     match done {
         Ok(code) => code,
