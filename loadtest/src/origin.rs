@@ -12,6 +12,8 @@ use clap::Args;
 use monoio::io::{AsyncReadRent as _, AsyncWriteRentExt as _};
 use monoio::net::{ListenerOpts, TcpListener, TcpStream};
 
+use crate::special::Special;
+
 /// What `sundew-loadtest origin` takes.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
@@ -70,11 +72,13 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
 
 fn work(options: &Options) -> io::Result<()> {
     if options.epoll {
-        let mut runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().build()?;
+        let mut runtime =
+            monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().enable_timer().build()?;
         runtime.block_on(listen_all(options))
     } else {
         let mut runtime = monoio::RuntimeBuilder::<monoio::IoUringDriver>::new()
             .with_entries(4096)
+            .enable_timer()
             .build()
             .map_err(|why| io::Error::new(why.kind(), format!("io_uring: {why}; --epoll?")))?;
         runtime.block_on(listen_all(options))
@@ -160,7 +164,14 @@ async fn serve(mut stream: TcpStream, answers: &Answers) -> io::Result<()> {
                 return Ok(());
             }
         };
+        let special = Special::of(&buffer[..head_bytes]);
         buffer.drain(..head_bytes);
+        if let Some(special) = special {
+            if special.answer(&mut stream, &mut buffer, answers.port).await? {
+                continue;
+            }
+            return Ok(());
+        }
         drop_body(&mut stream, &mut buffer, request.body).await?;
         let answer = answers.of_size(request.answer_bytes);
         let answer_bytes = if request.is_head { answer.head_bytes } else { answer.whole.len() };
