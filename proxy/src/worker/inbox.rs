@@ -10,6 +10,8 @@ use crossbeam_channel::{Receiver, Sender};
 
 use sundew_config::model::{Model, ServerIndex, ServiceIndex};
 
+use crate::conn::pressure::Pressure;
+
 /// What the control thread knows about one server when it publishes tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerState {
@@ -51,6 +53,8 @@ pub enum Message {
         /// Where it is now.
         addresses: Arc<[SocketAddr]>,
     },
+    /// There is more or less memory than before.
+    Memory(Pressure),
     /// `/ping` answers the terminating status from now on; requests are still accepted.
     Terminating,
     /// Stop accepting, finish what is in flight within `grace`, then end the thread.
