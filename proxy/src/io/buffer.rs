@@ -158,6 +158,11 @@ impl Shelf {
         self.buffers.borrow_mut().push(buffer);
     }
 
+    fn empty(&self) {
+        self.buffers.take();
+        self.spare_min.set(0);
+    }
+
     fn trim(&self) {
         let mut buffers = self.buffers.borrow_mut();
         // Half of what lay unused, so that a lull frees memory and a burst does not find it bare.
@@ -189,6 +194,12 @@ impl BufferPool {
             LARGE_BUFFER_BYTES => self.large.give_back(bytes),
             _other => {}
         }
+    }
+
+    /// Frees every buffer that nobody uses.
+    pub fn empty(&self) {
+        self.small.empty();
+        self.large.empty();
     }
 
     /// Frees half of what lay unused since the last call.

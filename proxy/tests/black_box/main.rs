@@ -16,6 +16,7 @@ mod lenient;
 mod lifecycle;
 mod limits;
 mod malformed;
+mod memory;
 mod names;
 mod proxy_protocol;
 mod real_clients;
