@@ -18,6 +18,7 @@ mod names;
 mod proxy_protocol;
 mod real_clients;
 mod reload;
+mod resets;
 mod resources;
 mod retry;
 mod split_points;
