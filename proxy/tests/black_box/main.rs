@@ -25,5 +25,6 @@ mod split_points;
 mod sticky;
 mod sticky_cookie;
 mod timeouts;
+mod tunnel;
 mod upgrade;
 mod weighted;
