@@ -34,7 +34,7 @@ fn panicking_local(server: SocketAddr) -> (Rc<Local>, Rc<EntryPointLimits>) {
         sticky_cookie: None,
     };
     let (statics, model) = from_flags(&flags).unwrap();
-    let facts = vec![vec![ServerFacts { is_up: true, addresses: Arc::from([server]) }]];
+    let facts = vec![vec![ServerFacts { is_up: true, addresses: Arc::from([server.into()]) }]];
     let build = Build {
         model: Arc::new(model),
         servers: &facts,
