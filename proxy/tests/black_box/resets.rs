@@ -29,6 +29,8 @@ enum Cut {
     Reset,
 }
 
+/// Ends by dropping it.
+#[expect(clippy::needless_pass_by_value, reason = "the drop is the close")]
 fn cut(stream: TcpStream, how: Cut) {
     match how {
         Cut::Fin => {
@@ -191,8 +193,10 @@ fn follow(mut stream: TcpStream, plan: &Mutex<Plan>) {
 fn read_request(stream: &mut TcpStream) -> bool {
     let mut got = Vec::new();
     let mut block = [0; 4096];
-    while !got.ends_with(b"abcdefghij") && !(got.starts_with(b"GET") && got.ends_with(b"\r\n\r\n"))
-    {
+    let is_whole = |got: &[u8]| {
+        got.ends_with(b"abcdefghij") || (got.starts_with(b"GET") && got.ends_with(b"\r\n\r\n"))
+    };
+    while !is_whole(&got) {
         match stream.read(&mut block) {
             Ok(count @ 1..) => got.extend_from_slice(&block[..count]),
             Ok(0) | Err(_) => return false,
