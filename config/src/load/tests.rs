@@ -53,8 +53,8 @@ fn ports(model: &Model) -> Vec<(String, u16)> {
     model
         .load_balancers()
         .map(|(_, service, balancer)| {
-            let Endpoint::Tcp { port, .. } = balancer.servers[0].endpoint;
-            (service.name.clone(), port)
+            let Endpoint::Tcp { port, .. } = &balancer.servers[0].endpoint else { panic!() };
+            (service.name.clone(), *port)
         })
         .collect()
 }

@@ -19,6 +19,8 @@ pub enum ProxyError {
     RequestLineTooLong,
     /// The head is too large.
     RequestHeadTooLarge,
+    /// The body is larger than is taken.
+    RequestBodyTooLarge,
     /// A transfer coding that is not spoken here.
     RequestNotImplemented,
     /// CONNECT: this is no forward proxy.
@@ -58,6 +60,7 @@ impl ProxyError {
             Self::RequestVersion => plain(505, "505 HTTP Version Not Supported"),
             Self::RequestLineTooLong => plain(414, "414 Request URI Too Long"),
             Self::RequestHeadTooLarge => plain(431, "431 Request Header Fields Too Large"),
+            Self::RequestBodyTooLarge => plain(413, "413 Request Entity Too Large"),
             Self::RequestNotImplemented => plain(501, "501 Not Implemented"),
             Self::ConnectMethod => OwnResponse { body: "", ..bare(501) },
             Self::RequestExpectation => OwnResponse { body: "", ..bare(417) },
@@ -91,6 +94,7 @@ impl ProxyError {
                 | Self::RequestVersion
                 | Self::RequestLineTooLong
                 | Self::RequestHeadTooLarge
+                | Self::RequestBodyTooLarge
                 | Self::RequestNotImplemented
                 | Self::ConnectMethod
                 | Self::RequestExpectation

@@ -10,7 +10,8 @@ use sundew_config::model::{
     StaticModel,
 };
 
-use super::cap::ConnectionCap;
+use super::cap::Caps;
+use super::descriptors::Descriptors;
 use super::exchange::Exchange;
 use crate::cluster::Tables;
 use crate::http1::head::HeadLimits;
@@ -54,8 +55,10 @@ pub struct Local {
     pub is_terminating: Cell<bool>,
     /// Responses say `Connection: close`.
     pub is_stopping: Cell<bool>,
-    /// Connections of all workers together; no limit when `None`.
-    pub connection_cap: Option<Arc<ConnectionCap>>,
+    /// What all workers together may hold.
+    pub caps: Caps,
+    /// Open files.
+    pub descriptors: Descriptors,
     /// How much may be sent twice.
     pub retry_budget: RetryBudget,
     /// What an operator reads.
@@ -96,6 +99,8 @@ pub struct EntryPointLimits {
     pub index: usize,
     /// Its name.
     pub name: String,
+    /// Clients of this one may have some of the last open files: it answers probes.
+    pub uses_reserve: bool,
     /// Whose `X-Forwarded-*` are believed.
     pub forwarded: ForwardedHeaders,
     /// Whose PROXY protocol headers are believed.
@@ -116,6 +121,8 @@ pub struct EntryPointLimits {
     pub body_window_ms: u64,
     /// Least bytes of a body in that time.
     pub body_window_bytes_min: u64,
+    /// Bytes of a body; `u64::MAX` unless written.
+    pub body_bytes_max: u64,
     /// A send to a client may make no progress for so long.
     pub send_timeout_ms: u64,
     /// A tunnel without a byte; [`NEVER`] unless written.
@@ -157,6 +164,7 @@ impl EntryPointLimits {
         Self {
             index,
             name: entry_point.name.clone(),
+            uses_reserve: false,
             forwarded: entry_point.forwarded_headers.clone(),
             proxy_protocol: entry_point.proxy_protocol.clone(),
             head,
@@ -172,9 +180,13 @@ impl EntryPointLimits {
             body_window_bytes_min: limits
                 .body_rate_min
                 .saturating_mul(limits.body_rate_window.as_secs()),
+            body_bytes_max: limits.request_body_bytes_max.unwrap_or(u64::MAX),
             send_timeout_ms: limit_ms(Some(limits.send_timeout)),
             tunnel_idle_ms: limit_ms(limits.tunnel_idle_timeout),
-            requests_max: entry_point.keep_alive_requests_max.unwrap_or(u64::MAX),
+            requests_max: entry_point
+                .keep_alive_requests_max
+                .or(limits.requests_per_connection_max)
+                .unwrap_or(u64::MAX),
             age_max_ms: limit_ms(entry_point.keep_alive_time_max),
         }
     }
@@ -184,7 +196,14 @@ impl EntryPointLimits {
     pub fn all(statics: &StaticModel) -> Vec<Rc<Self>> {
         let limits = &statics.settings.limits;
         let each = statics.entry_points.iter().enumerate();
-        each.map(|(index, it)| Rc::new(Self::new(index, it, limits))).collect()
+        let ping = statics.ping.as_ref().and_then(|ping| ping.entry_point);
+        // The only entry point is the one that everybody uses.
+        let ping = ping.filter(|_| statics.entry_points.len() > 1);
+        let all = each.map(|(index, it)| {
+            let uses_reserve = ping.is_some_and(|ping| usize::from(ping.0) == index);
+            Rc::new(Self { uses_reserve, ..Self::new(index, it, limits) })
+        });
+        all.collect()
     }
 }
 
@@ -204,8 +223,8 @@ pub struct LocalOptions {
     pub ping_terminating_status: u16,
     /// Off when `None`.
     pub access_log: Option<AccessLog>,
-    /// Connections of all workers together; no limit when `None`.
-    pub connection_cap: Option<Arc<ConnectionCap>>,
+    /// What all workers together may hold.
+    pub caps: Caps,
     /// Called when a connection to a server failed.
     pub on_connect_failed: OnConnectFailed,
 }
@@ -228,7 +247,8 @@ impl Local {
             ping_terminating_status: options.ping_terminating_status,
             is_terminating: Cell::new(false),
             is_stopping: Cell::new(false),
-            connection_cap: options.connection_cap,
+            descriptors: Descriptors::new(options.caps.descriptors),
+            caps: options.caps,
             retry_budget: RetryBudget::default(),
             counters: Counters::default(),
             on_connect_failed: options.on_connect_failed,

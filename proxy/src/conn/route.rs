@@ -6,7 +6,7 @@ use super::Connection;
 use super::error::ProxyError;
 use super::exchange::{Asked, Exchange, StoredTarget};
 use crate::cluster::{Pick, PickError};
-use crate::http1::framing::{is_host, request_control};
+use crate::http1::framing::{Framing, is_host, request_control};
 use crate::http1::respond::{BodyKind, OwnResponse, reason};
 use crate::http1::target::{self, TargetForm};
 use crate::observe::access_log::FieldLines;
@@ -30,6 +30,11 @@ impl Connection {
         let method = request.head.method.of(bytes);
         if method == b"CONNECT" {
             return Err(ProxyError::ConnectMethod);
+        }
+        if let Framing::Length(length) = request.control.framing
+            && length > self.shared.entry.body_bytes_max
+        {
+            return Err(ProxyError::RequestBodyTooLarge);
         }
         let raw = request.head.target.of(bytes);
         let target = target::parse(method, raw, self.shared.entry.target, &mut request.target_text)

@@ -24,9 +24,9 @@ use super::stop::{Shutdown, Step};
 use super::systemd::Notifier;
 use super::{limits, log};
 use crate::observe::access_log::{self, AccessLogWriter};
-use crate::worker::ConnectionCap;
 use crate::worker::inbox::{Message, Report, Snapshot};
 use crate::worker::{self, WorkerHandle, WorkerOptions};
+use crate::worker::{Caps, DescriptorCap};
 
 pub use super::stop::Ending;
 
@@ -150,7 +150,7 @@ impl Control {
         diagnostics.retain(|it| it.severity != Severity::Note);
         let signals = Signals::new().map_err(io_error("signals"))?;
         let notifier = Notifier::from_environment().map_err(io_error("NOTIFY_SOCKET"))?;
-        limits::raise_open_files();
+        let open_files = limits::raise_open_files();
         let cpus = limits::allowed_cpus();
         let workers = statics.settings.workers.unwrap_or(cpus.len()).max(1);
         let bound = listeners::bind(&statics.entry_points, workers).map_err(StartError::Bind)?;
@@ -164,7 +164,9 @@ impl Control {
                 .map(|(writer, logs)| (Some(writer), logs))
                 .map_err(io_error("accessLog.filePath"))?,
         };
-        let connection_cap = statics.settings.limits.connections_max.map(ConnectionCap::new);
+        let own = limits::own_descriptors(workers);
+        let descriptors = DescriptorCap::new(open_files, own);
+        let caps = Caps::new(&statics.settings.limits, descriptors);
         let statics = Arc::new(statics);
         let mut logs = logs.into_iter();
         let placement = limits::placement(workers, &cpus, statics.settings.pin);
@@ -176,7 +178,7 @@ impl Control {
             listeners,
             snapshot: snapshot.clone(),
             access_log: logs.next(),
-            connection_cap: connection_cap.clone(),
+            caps: caps.clone(),
         });
         let (handles, reports) = start_workers(options)?;
         announce(&statics, &bound.addresses);

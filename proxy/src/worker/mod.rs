@@ -16,7 +16,8 @@ use std::thread;
 use sundew_config::model::{EntryPointIndex, StaticModel};
 use tokio::sync::mpsc::UnboundedSender;
 
-pub use crate::conn::cap::ConnectionCap;
+pub use crate::conn::cap::Caps;
+pub use crate::conn::descriptors::DescriptorCap;
 use crate::observe::access_log::AccessLog;
 use inbox::{InboxSender, Message, Report, Snapshot};
 
@@ -35,8 +36,8 @@ pub struct WorkerOptions {
     pub snapshot: Arc<Snapshot>,
     /// Off when `None`.
     pub access_log: Option<AccessLog>,
-    /// Shared by all workers; no limit when `None`.
-    pub connection_cap: Option<Arc<ConnectionCap>>,
+    /// Shared by all workers.
+    pub caps: Caps,
 }
 
 /// A running worker, for the control thread.

@@ -7,10 +7,14 @@ use std::time::Duration;
 use crate::conn::local::Local;
 use crate::io::clock::TICK_MS;
 use crate::io::sleep;
-use crate::upstream::sweep_idle;
+use crate::upstream::{sweep_idle, trim_idle};
 
 /// Ticks between two trims of the buffer pool.
 const TRIM_TICKS: u32 = 10;
+
+/// A connection that has been idle for less may be about to be used: it is not closed for its
+/// descriptor.
+const SHED_AFTER_MS: u64 = 1_000;
 
 /// Runs for as long as the worker.
 pub(super) async fn sweep(local: Rc<Local>) {
@@ -23,6 +27,13 @@ pub(super) async fn sweep(local: Rc<Local>) {
         local.watches.sweep(now_ms);
         let tables = Rc::clone(&local.tables.borrow());
         sweep_idle(&tables, now_ms, &mut scratch);
+        if local.descriptors.take_shortage() {
+            trim_idle(&tables);
+            // Nobody has been idle for that long before the clock has run for as long.
+            if let Some(before_ms) = now_ms.checked_sub(SHED_AFTER_MS) {
+                local.watches.end_idle(local.descriptors.shed_max(), before_ms);
+            }
+        }
         if let Some(log) = local.access_log.borrow_mut().as_mut() {
             log.flush();
         }
