@@ -190,7 +190,7 @@ fn unix_sockets_are_servers_too() {
 
 #[test]
 fn the_port_of_a_check_means_nothing_to_a_unix_socket() {
-    let file = balancer_file("servers: [{url: 'unix:/a'}], healthCheck: {path: /, port: 81}");
+    let file = balancer_file("servers: [{url: 'unix:/a'}]\nhealthCheck: {path: /, port: 81}");
     let lines = said(&file, STRICT);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("healthCheck.port: `unix:/a` has no port"), "{lines:?}");
