@@ -27,9 +27,7 @@ SCRIPTS = pathlib.Path(__file__).resolve().parent
 DRIVERS = {"sundew-uring": "uring", "sundew-epoll": "epoll"}
 ALL_PEERS = (*DRIVERS, "nginx", "haproxy", "traefik")
 ORIGINS = 4
-# Of the configuration files in `peers`, replaced by free ones.
-FILE_ORIGIN_PORTS = (9001, 9002, 9003, 9004)
-FILE_PORTS = {"nginx": 8101, "haproxy": 8102, "traefik": 8103, **dict.fromkeys(DRIVERS, 8100)}
+FILES, CLIENTS = 20000, {"nginx": 19000, "haproxy": 9000}
 START_SECONDS_MAX = 15.0
 
 
@@ -218,6 +216,21 @@ function done(summary, latency)
 end
 """
 
+# The dynamic part of sundew and of Traefik.
+DYNAMIC = """\
+http:
+  routers:
+    app: {rule: "Host(`example.test`) || Host(`127.0.0.1`)", service: app}
+    mark: {rule: "Host(`g@GENERATION@.test`)", service: app}
+  services:
+    app:
+      loadBalancer:
+        sticky: {cookie: {name: sid}}
+        healthCheck: {path: /, interval: 2s}
+        servers:
+@URLS@
+"""
+
 
 class Proxy:
     """One configured proxy: its files, its command, its process."""
@@ -232,11 +245,14 @@ class Proxy:
         self.command = getattr(self, "_" + peer.partition("-")[0])(edit)
 
     def fill(self, text):
-        text = text.replace("@N@", "1").replace("@RUN@", str(self.folder))
-        text = text.replace(f"127.0.0.1:{FILE_PORTS[self.peer]}", f"{self.bed.address}:{self.port}")
-        for old, new in zip(FILE_ORIGIN_PORTS, self.bed.origin_ports):
-            text = text.replace(f"127.0.0.1:{old}", f"{self.bed.address}:{new}")
-        return text
+        """The configuration of a peer with this bed's ports."""
+        marks = {"N": 1, "RUN": self.folder, "PORT": self.port, "FILES": FILES,
+                 "CLIENTS": CLIENTS.get(self.peer, FILES)}
+        for at, port in enumerate(self.bed.origin_ports, 1):
+            marks[f"S{at}"] = marks[f"H{at}"] = f"{self.bed.address}:{port}"
+        for mark, value in marks.items():
+            text = text.replace(f"@{mark}@", str(value))
+        return text.replace(f"127.0.0.1:{self.port}", f"{self.bed.address}:{self.port}")
 
     def written(self, name, text):
         path = self.folder / name
@@ -261,27 +277,27 @@ class Proxy:
     def _sundew(self, edit):
         text = self.fill((PEERS / "sundew.yml").read_text())
         static = text[:text.index("\nhttp:") + 1]
-        static += f'providers: {{providersThrottleDuration: 100ms, file: {{filename: "{self.dynamic}"}}}}\n'
-        static += f"sundew: {{workers: 1, driver: {DRIVERS[self.peer]}}}\n" + self.statics
+        static += ("providers:\n  providersThrottleDuration: 100ms\n"
+                   f"  file: {{filename: \"{self.dynamic}\"}}\n"
+                   f"sundew: {{workers: 1, driver: {DRIVERS[self.peer]}}}\n{self.statics}")
         self.write_dynamic(0, edit)
         return [self.bed.options.sundew, "run", "--config", self.written("sundew.yml", edit(static))]
 
     def write_dynamic(self, generation, edit=lambda text: text):
         """The `http:` part, by rename; a router of its own shows which one is in force."""
-        text = self.fill((PEERS / "sundew.yml").read_text())
-        text = text[text.index("\nhttp:") + 1:text.index("\nsundew:") + 1]
-        extra = f"    mark:\n      rule: \"Host(`g{generation}.test`)\"\n      service: app\n"
-        text = text.replace("PathPrefix(`/`)", "Host(`example.test`) || Host(`127.0.0.1`)")
-        text = text.replace("  routers:\n", "  routers:\n" + extra)
+        urls = "".join(f'          - url: "{url}"\n' for url in self.urls())
+        text = DYNAMIC.replace("@GENERATION@", str(generation)).replace("@URLS@\n", urls)
         fresh = self.folder / "dynamic.new"
         fresh.write_text(edit(text))
         fresh.rename(self.dynamic)
 
+    def urls(self):
+        return [f"http://{self.bed.address}:{port}" for port in self.bed.origin_ports]
+
     def cookies(self):
         if self.peer in ("nginx", "haproxy"):
             return ["s1", "s2", "s3", "s4"]
-        urls = [f"http://{self.bed.address}:{port}" for port in self.bed.origin_ports]
-        return [hashlib.sha256(url.encode()).hexdigest()[:16] for url in urls]
+        return [hashlib.sha256(url.encode()).hexdigest()[:16] for url in self.urls()]
 
     def members(self):
         return family(self.process.pid)
