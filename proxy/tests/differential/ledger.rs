@@ -11,12 +11,36 @@ pub(crate) struct Seen {
     pub(crate) witness: Witness,
     pub(crate) method: String,
     pub(crate) target: String,
-    pub(crate) markers: Vec<String>,
-    /// The witness knows the first marker only.
-    pub(crate) is_first_marker: bool,
+    pub(crate) markers: Markers,
     /// Length and digest, from the witness of a whole body.
     pub(crate) body: (u64, String),
     pub(crate) trailers: usize,
+}
+
+/// The markers of a request, as far as a witness knows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Markers {
+    All(Vec<String>),
+    /// Of the first line; empty without one.
+    First(String),
+    /// Reading stopped before them.
+    Unknown,
+}
+
+impl Default for Markers {
+    fn default() -> Self {
+        Self::All(Vec::new())
+    }
+}
+
+impl Markers {
+    fn agree(&self, sent: &[String]) -> bool {
+        match self {
+            Self::All(all) => all == sent,
+            Self::First(first) => sent.first().map_or("", String::as_str) == first,
+            Self::Unknown => true,
+        }
+    }
 }
 
 /// Which part of an origin reports.
@@ -27,7 +51,7 @@ pub(crate) enum Witness {
     Head,
     /// The body was read to its end.
     Body,
-    /// Bytes that are no request; they name nobody.
+    /// Bytes that are no request to this origin. It may know method and target in them.
     Refused,
 }
 
@@ -51,6 +75,7 @@ pub(crate) struct Sent {
     answer: Option<Answered>,
     heads: u32,
     bodies: u32,
+    refusals: u32,
 }
 
 impl Sent {
@@ -65,11 +90,12 @@ impl Sent {
             answer,
             heads: 0,
             bodies: 0,
+            refusals: 0,
         }
     }
 
     fn is_accepted(&self) -> bool {
-        self.answer.is_some_and(|it| matches!(it.status, 200..=299))
+        self.answer.is_some_and(|it| it.is_from_origin && matches!(it.status, 200..=299))
     }
 }
 
@@ -86,32 +112,28 @@ pub(crate) struct Finding {
 pub(crate) struct Ledger {
     sent: Vec<Sent>,
     by_target: HashMap<String, Vec<usize>>,
-    refused_by_origin: u64,
-    refusals_seen: u64,
+    unnamed_refusals: usize,
 }
 
 impl Ledger {
     /// Notes a request before anything is asked about it.
     pub(crate) fn note(&mut self, sent: Sent) {
-        let refuses = |it: Answered| it.is_from_origin && it.status >= 400;
-        self.refused_by_origin += u64::from(sent.answer.is_some_and(refuses));
         self.by_target.entry(sent.target.clone()).or_default().push(self.sent.len());
         self.sent.push(sent);
     }
 
     /// Compares what an origin saw with what was sent.
     pub(crate) fn see(&mut self, seen: &Seen) -> Option<Finding> {
-        if seen.witness == Witness::Refused {
-            self.refusals_seen += 1;
+        if seen.witness == Witness::Refused && seen.target.is_empty() {
+            self.unnamed_refusals += 1;
             return None;
         }
-        let markers_agree = |sent: &Sent| match seen.is_first_marker {
-            true => sent.markers.first() == seen.markers.first(),
-            false => sent.markers == seen.markers,
-        };
         let same_target = self.by_target.get(&seen.target).map_or(&[][..], Vec::as_slice);
-        let matching: Vec<usize> =
-            same_target.iter().copied().filter(|&at| markers_agree(&self.sent[at])).collect();
+        let matching: Vec<usize> = same_target
+            .iter()
+            .copied()
+            .filter(|&at| seen.markers.agree(&self.sent[at].markers))
+            .collect();
         let Some(&first) = matching.first() else {
             return Some(Finding {
                 connection: connection_of(seen),
@@ -124,8 +146,9 @@ impl Ledger {
         };
         let sent = &mut self.sent[at];
         match seen.witness {
+            Witness::Head => sent.heads += 1,
             Witness::Body => sent.bodies += 1,
-            _ => sent.heads += 1,
+            Witness::Refused => sent.refusals += 1,
         }
         let why = difference(sent, seen)?;
         Some(self.finding(at, why, seen))
@@ -149,21 +172,29 @@ impl Ledger {
         self.sent.len()
     }
 
-    /// Once every report has come: bytes that an origin refused are the answer of a client.
+    /// Once every report has come: an origin that refused bytes and could not say which was asked
+    /// by a client that heard of it, or that never sent a whole request.
     pub(crate) fn close(&self) -> Option<Finding> {
-        let Self { refusals_seen, refused_by_origin, .. } = self;
-        (refusals_seen > refused_by_origin).then(|| Finding {
+        let may_be_refused = |sent: &&Sent| {
+            let heard = sent.answer.is_some_and(|it| it.is_from_origin && it.status >= 400);
+            sent.heads == 0 && sent.refusals == 0 && (heard || !sent.is_whole)
+        };
+        let explained = self.sent.iter().filter(may_be_refused).count();
+        let refusals = self.unnamed_refusals;
+        (refusals > explained).then(|| Finding {
             connection: None,
-            what: format!(
-                "the origin refused {refusals_seen} times, clients heard of {refused_by_origin}"
-            ),
+            what: format!("{refusals} refusals of the origin, {explained} of them explained"),
         })
     }
 }
 
 impl Sent {
     fn count(&self, witness: Witness) -> u32 {
-        if witness == Witness::Body { self.bodies } else { self.heads }
+        match witness {
+            Witness::Head => self.heads,
+            Witness::Body => self.bodies,
+            Witness::Refused => self.refusals,
+        }
     }
 }
 
@@ -183,7 +214,12 @@ fn difference(sent: &Sent, seen: &Seen) -> Option<&'static str> {
 
 /// The connection whose number stands in a target or a marker: `c` and digits.
 fn connection_of(seen: &Seen) -> Option<u64> {
-    std::iter::once(&seen.target).chain(&seen.markers).find_map(|text| {
+    let markers = match &seen.markers {
+        Markers::All(all) => all.as_slice(),
+        Markers::First(first) => std::slice::from_ref(first),
+        Markers::Unknown => &[],
+    };
+    std::iter::once(&seen.target).chain(markers).find_map(|text| {
         let (_, rest) = text.split_once('c')?;
         let end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
         rest[..end].parse().ok()

@@ -43,7 +43,8 @@ const server = http.createServer(options, (request, response) => {
 server.on('clientError', (error, socket) => {
   // A body that ends with its connection is no bytes that were refused.
   if (String(error.code).startsWith('HPE_') && error.code !== 'HPE_INVALID_EOF_STATE') {
-    report({witness: 'refused'});
+    const [method, target] = error.rawPacket.toString('latin1').split('\r\n', 1)[0].split(' ');
+    report({witness: 'refused', method, target});
   }
   socket.end('HTTP/1.1 400 Bad Request\r\nServer: node\r\nContent-Length: 0\r\n' +
     'Connection: close\r\n\r\n');

@@ -40,7 +40,8 @@ class Exchange(BaseHTTPRequestHandler):
         return True
 
     def send_error(self, code, message=None, explain=None):
-        report(witness="refused")
+        line = self.raw_requestline.decode("latin-1").split(" ")
+        report(witness="refused", method=line[0], target=line[1])
         super().send_error(code, message, explain)
 
     def read_exactly(self, length):

@@ -10,7 +10,7 @@ use std::{env, fs, thread};
 
 use serde_json::Value;
 
-use super::ledger::{Seen, Witness};
+use super::ledger::{Markers, Seen, Witness};
 use super::model::printable;
 use super::recorder;
 use super::support::eventually;
@@ -70,8 +70,13 @@ impl Origin {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().expect("an installed program starts");
         gather(name, child.stdout.take().expect("stdout"), sender);
-        let origin = Self { name, reports, socket, child };
-        eventually(&format!("{name} accepts"), || UnixStream::connect(&origin.socket).ok());
+        let mut origin = Self { name, reports, socket, child };
+        eventually(&format!("{name} accepts"), || {
+            let ended = origin.child.try_wait().expect("a child");
+            let errors = folder.join(format!("{name}.err"));
+            assert!(ended.is_none(), "{name}: {}", fs::read_to_string(errors).expect("a file"));
+            UnixStream::connect(&origin.socket).ok()
+        });
         origin
     }
 
@@ -120,7 +125,7 @@ error_log FOLDER/nginx-error.log crit;
 events { worker_connections 1024; }
 http {
   log_format seen escape=json '{"witness":"head","method":"$request_method",'
-    '"target":"$request_uri","first":"$http_x_marker"}';
+    '"target":"$request_uri","first":"$http_x_marker","status":"$status"}';
   access_log /dev/stdout seen;
   client_body_temp_path FOLDER/nginx-body;
   proxy_temp_path FOLDER/nginx-proxy;
@@ -159,7 +164,6 @@ const CADDY: &str = r#"
 {
   admin off
   auto_https off
-  persist_config off
   servers {
     max_header_size 131072
     timeouts {
@@ -202,8 +206,8 @@ fn text(value: &Value) -> String {
     printable(value.as_str().unwrap_or_default().as_bytes())
 }
 
-fn texts(value: &Value) -> Vec<String> {
-    value.as_array().map_or(Vec::new(), |it| it.iter().map(text).collect())
+fn markers(value: &Value) -> Markers {
+    Markers::All(value.as_array().map_or(Vec::new(), |it| it.iter().map(text).collect()))
 }
 
 /// An access log's line; anything else that Caddy says is no report.
@@ -212,7 +216,7 @@ fn from_caddy(line: &Value) -> Option<Seen> {
     line.get("status")?;
     let witness = Witness::Head;
     let [method, target] = ["method", "uri"].map(|name| text(&request[name]));
-    let markers = texts(&request["headers"]["X-Marker"]);
+    let markers = markers(&request["headers"]["X-Marker"]);
     Some(Seen { witness, method, target, markers, ..Seen::default() })
 }
 
@@ -223,18 +227,18 @@ fn from_report(line: &Value) -> Seen {
         Some("head") if line["target"] != "" => Witness::Head,
         _ => Witness::Refused,
     };
-    let first = line.get("first");
-    let markers = match first {
-        Some(first) if first == "" => Vec::new(),
-        Some(first) => vec![text(first)],
-        None => texts(&line["markers"]),
+    let markers = match (&line["first"], &line["status"]) {
+        _ if witness == Witness::Refused => Markers::Unknown,
+        (Value::Null, _) => markers(&line["markers"]),
+        // nginx has refused the request, maybe before it came to its marker.
+        (first, status) if first == "" && status != "200" => Markers::Unknown,
+        (first, _) => Markers::First(text(first)),
     };
     Seen {
         witness,
         method: text(&line["method"]),
         target: text(&line["target"]),
         markers,
-        is_first_marker: first.is_some(),
         body: (line["length"].as_u64().unwrap_or(0), text(&line["digest"])),
         trailers: line["trailers"].as_u64().map_or(0, |it| usize::try_from(it).unwrap_or(0)),
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::thread;
 
-use super::ledger::{Seen, Witness};
+use super::ledger::{Markers, Seen, Witness};
 use super::model::{Request, Stop, read_request};
 
 /// Listens on `path` until the process ends; each connection has a thread.
@@ -69,7 +69,7 @@ fn seen(request: &Request, target: String) -> Seen {
         witness: Witness::Body,
         method: request.method.clone(),
         target,
-        markers: request.markers.clone(),
+        markers: Markers::All(request.markers.clone()),
         body: request.fingerprint(),
         trailers: request.trailers,
         ..Seen::default()

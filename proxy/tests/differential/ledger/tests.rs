@@ -23,7 +23,7 @@ fn reports(text: &str) -> Vec<Seen> {
         witness,
         method: request.method.clone(),
         target: request.target.clone(),
-        markers: request.markers.clone(),
+        markers: Markers::All(request.markers.clone()),
         body: request.fingerprint(),
         ..Seen::default()
     };
@@ -58,10 +58,17 @@ fn every_planted_difference_is_found() {
     assert!(planted(|seen| seen.body.0 += 1).starts_with("another body"));
     assert!(planted(|seen| seen.trailers = 1).starts_with("trailers"));
     assert!(planted(|seen| seen.target.push('h')).starts_with("a request that no client sent"));
-    assert!(planted(|seen| seen.markers.clear()).starts_with("a request that no client sent"));
-    let second = || "c7k1".to_owned();
-    assert!(planted(|seen| seen.markers.push(second())).starts_with("a request that no client"));
-    assert!(planted(|seen| seen.markers = vec![second()]).starts_with("a request that no client"));
+    assert!(
+        planted(|seen| seen.markers = Markers::All(Vec::new()))
+            .starts_with("a request that no client sent")
+    );
+    let [first, second] = ["c7k0", "c7k1"].map(str::to_owned);
+    for wrong in [vec![second.clone()], vec![first, second.clone()]] {
+        let found = planted(|seen| seen.markers = Markers::All(wrong.clone()));
+        assert!(found.starts_with("a request that no client sent"), "{found}");
+    }
+    let found = planted(|seen| seen.markers = Markers::First(second.clone()));
+    assert!(found.starts_with("a request that no client sent"), "{found}");
     assert!(planted(|seen| seen.witness = Witness::Head).starts_with("seen twice"));
 }
 
@@ -106,4 +113,21 @@ fn bytes_that_an_origin_refused_need_a_client_that_heard_of_it() {
     let mut smuggled = ledger(TWO, OK);
     assert!(smuggled.see(&refused).is_none());
     assert!(smuggled.close().is_some());
+}
+
+#[test]
+fn a_refusal_that_names_its_request_names_one_that_was_sent() {
+    let refused = |method: &str, target: &str| Seen {
+        witness: Witness::Refused,
+        method: method.to_owned(),
+        target: target.to_owned(),
+        markers: Markers::Unknown,
+        ..Seen::default()
+    };
+    let mut ledger = ledger(TWO, None);
+    assert!(ledger.see(&refused("POST", "/m/c7k0")).is_none());
+    let wrong = [("POST", "/m/c7k0"), ("HEAD", "/m/c7k1"), ("POST", "/m/c7k0h"), ("x", "garbage")];
+    for (method, target) in wrong {
+        assert!(ledger.see(&refused(method, target)).is_some(), "{method} {target}");
+    }
 }
