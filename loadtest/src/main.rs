@@ -20,7 +20,8 @@ enum Verb {
     /// Serves small and large bodies on many ports, thread per core.
     ///
     /// `/b/N` answers N bytes, every other path 100. `X-Server` names the port. Bodies of requests
-    /// are read and dropped. `X-Load-Id` comes back, with a body made of it.
+    /// are read and dropped. `X-Load-Id` comes back, with a body made of it. A WebSocket
+    /// echoes.
     Origin(origin::Options),
     /// Asks at a constant rate or as fast as answers come, and reports.
     ///
