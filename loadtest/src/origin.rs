@@ -3,6 +3,7 @@
 //! Called by `main`; never used as a judge of correctness.
 
 mod identified;
+mod websocket;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -225,6 +226,9 @@ async fn serve(mut stream: TcpStream, answers: &Answers) -> io::Result<()> {
             return Ok(());
         }
         drop_body(&mut stream, &mut buffer, request.body, &mut request.identified).await?;
+        if let Some(key) = &request.websocket_key {
+            return websocket::echo(&mut stream, &mut buffer, key, &answers.name).await;
+        }
         let answer = match &request.identified {
             None => answers.of_size(request.answer_bytes),
             Some(it) => {
@@ -250,6 +254,8 @@ struct Request {
     is_head: bool,
     is_last: bool,
     identified: Option<Identified>,
+    /// Of a request to become a WebSocket.
+    websocket_key: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,6 +278,7 @@ fn parse(bytes: &[u8]) -> Option<(Request, usize)> {
         is_head: line.starts_with("HEAD "),
         is_last: line.ends_with("HTTP/1.0"),
         identified: None,
+        websocket_key: None,
     };
     request.answer_bytes = request.answer_bytes.min(BODY_BYTES_MAX);
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
@@ -284,6 +291,8 @@ fn parse(bytes: &[u8]) -> Option<(Request, usize)> {
             request.is_last |= value.eq_ignore_ascii_case("close");
         } else if name.eq_ignore_ascii_case(ID_FIELD) {
             request.identified = Identified::new(value);
+        } else if name.eq_ignore_ascii_case("sec-websocket-key") {
+            request.websocket_key = Some(value.to_owned());
         }
     }
     Some((request, head_bytes))
@@ -379,6 +388,7 @@ mod tests {
             is_head: false,
             is_last: false,
             identified: None,
+            websocket_key: None,
         };
         assert_eq!(parse(bytes), Some((request, bytes.len() - 4)));
         assert_eq!(parse(&bytes[..40]), None);

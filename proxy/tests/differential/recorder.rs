@@ -72,7 +72,6 @@ fn seen(request: &Request, target: String) -> Seen {
         markers: Markers::All(request.markers.clone()),
         body: request.fingerprint(),
         trailers: request.trailers,
-        ..Seen::default()
     }
 }
 
