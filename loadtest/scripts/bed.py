@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 
-from bench_quick import LOAD_CPU, PEERS, PROXY_CPU, ROOT, cpu_of, family, pin, program, rss_kib
+from processes import LOAD_CPU, PEERS, PROXY_CPU, ROOT, cpu_of, family, pin, program, rss_kib
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent
 DRIVERS = {"sundew-uring": "uring", "sundew-epoll": "epoll"}
@@ -151,10 +151,10 @@ class Bed:
         if not self.prefix:
             eventually(f"port {port} answers", lambda: status_of(port, address=self.address) == 200)
 
-    def start_proxy(self, peer, files_max=None, edit=lambda text: text, statics=""):
+    def start_proxy(self, peer, files_max=None, edit=lambda text: text):
         """A proxy that serves; `edit` may change its configuration."""
         port = free_ports(1, self.address if not self.prefix else "127.0.0.1")[0]
-        proxy = Proxy(self, peer, port, edit, statics)
+        proxy = Proxy(self, peer, port, edit)
         proxy.process = spawn([*self.prefix, *proxy.command], PROXY_CPU, proxy.log,
                               files_max=files_max)
         self.proxies.append(proxy.process)
@@ -235,8 +235,8 @@ http:
 class Proxy:
     """One configured proxy: its files, its command, its process."""
 
-    def __init__(self, bed, peer, port, edit, statics):
-        self.bed, self.peer, self.port, self.statics = bed, peer, port, statics
+    def __init__(self, bed, peer, port, edit):
+        self.bed, self.peer, self.port = bed, peer, port
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{peer}-", dir=bed.scratch))
         self.folder.chmod(0o755)
         self.log = self.folder / "log"
@@ -279,7 +279,7 @@ class Proxy:
         static = text[:text.index("\nhttp:") + 1]
         static += ("providers:\n  providersThrottleDuration: 100ms\n"
                    f"  file: {{filename: \"{self.dynamic}\"}}\n"
-                   f"sundew: {{workers: 1, driver: {DRIVERS[self.peer]}}}\n{self.statics}")
+                   f"sundew: {{workers: 1, driver: {DRIVERS[self.peer]}}}\n")
         self.write_dynamic(0, edit)
         return [self.bed.options.sundew, "run", "--config", self.written("sundew.yml", edit(static))]
 

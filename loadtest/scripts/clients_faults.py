@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from bed import Bed, spawn
-from bench_quick import LOAD_CPU, program
+from processes import LOAD_CPU, program
 
 P99_MS_MAX = 20
 OPEN_PER_SECOND = 500

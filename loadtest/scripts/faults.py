@@ -18,7 +18,7 @@ import clients_faults
 import line_faults
 import servers_faults
 from bed import ALL_PEERS, DRIVERS, raise_limit
-from bench_quick import ROOT, program
+from processes import ROOT, program
 from verdicts import Verdicts
 
 SCENARIOS = {

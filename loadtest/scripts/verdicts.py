@@ -14,7 +14,7 @@ import re
 import sys
 
 from bed import DRIVERS
-from bench_quick import ROOT, output_of, program
+from processes import ROOT, output_of, program
 
 # Of each scenario: what happens, and the figures of the table.
 TABLES = {
