@@ -4,6 +4,7 @@
 mod support;
 
 mod access_log;
+mod bad_network;
 mod body;
 mod connection_cap;
 mod descriptors;
