@@ -110,6 +110,32 @@ fn a_move_by_a_new_cookie_passes_only_where_it_is_allowed() {
 }
 
 #[test]
+fn a_new_cookie_counts_though_its_answer_was_cut_or_the_proxys() {
+    fn cut(request: &Request) -> Option<Vec<u8>> {
+        match (request.number, request.field("cookie")) {
+            (_, "sid=three") => pins(request, "three", None),
+            (10, _) => pins(request, "three", Some("three")).map(|mut it| {
+                it.pop();
+                it
+            }),
+            _ => right(request),
+        }
+    }
+    fn refused(request: &Request) -> Option<Vec<u8>> {
+        let refusal = "HTTP/1.1 503 No\r\nSet-Cookie: sid=three\r\nContent-Length: 0\r\n\r\n";
+        match (request.number, request.field("cookie")) {
+            (_, "sid=three") => pins(request, "three", None),
+            (10, _) => Some(refusal.as_bytes().to_vec()),
+            _ => right(request),
+        }
+    }
+    for script in [cut as fn(&Request) -> _, refused] {
+        let said = run(&Server::start(script), &["--allow-repin", "--timeout", "100ms"]);
+        assert_eq!((said.code, said.number("/oracle/repins")), (Some(0), 1.0), "{}", said.err);
+    }
+}
+
+#[test]
 fn an_oracle_that_has_nothing_to_check_fails() {
     fn unavailable(_: &Request) -> Option<Vec<u8>> {
         Some(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_vec())
