@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Client, Driver, Exchange, Next, Origin, Setup, Sundew, app, eventually, on_both_drivers,
+    Client, Driver, Exchange, Next, Origin, Setup, Sundew, app, app_with, eventually,
+    on_both_drivers,
 };
 
 on_both_drivers!(
@@ -17,6 +18,8 @@ on_both_drivers!(
     a_tunnel_that_nobody_reads_is_closed_at_the_grace_deadline,
     a_client_that_does_not_read_holds_the_server_back,
     a_server_that_does_not_read_holds_the_client_back,
+    a_client_that_ended_its_direction_gets_a_late_answer,
+    a_tunnel_outlives_the_deadline_for_an_answer,
 );
 
 const ASK: &str = "GET / HTTP/1.1\r\nHost: example.test\r\nConnection: Upgrade\r\n\
@@ -216,4 +219,33 @@ fn a_server_that_does_not_read_holds_the_client_back(driver: Driver) {
     expect_held_back(&sent, &proxy, before_kib);
     may_read.send(()).expect("the origin waits");
     assert_eq!(client.join().expect("the client"), FLOOD.to_string().as_bytes());
+}
+
+/// Longer than a waiting exchange goes without a look at its client.
+const THOUGHT: Duration = Duration::from_millis(800);
+
+fn a_client_that_ended_its_direction_gets_a_late_answer(driver: Driver) {
+    let origin = tunnelled(|exchange| {
+        while !exchange.read_some().is_empty() {}
+        thread::sleep(THOUGHT);
+        exchange.send("late");
+    });
+    let proxy = start(driver, &origin);
+    let mut client = upgraded(&proxy);
+    client.send("question");
+    client.finish();
+    assert_eq!(client.read_to_end().expect("a clean end"), b"late");
+}
+
+fn a_tunnel_outlives_the_deadline_for_an_answer(driver: Driver) {
+    let origin = echo();
+    let transport = "  serversTransports:\n    quick: {forwardingTimeouts: \
+                     {responseHeaderTimeout: 200ms}}\n";
+    let service = app_with("serversTransport: quick", &[&origin.url()]);
+    let proxy = Setup::new(driver, format!("{service}{transport}")).start();
+    let mut client = upgraded(&proxy);
+    let began = Instant::now();
+    while began.elapsed() < THOUGHT {
+        ping(&mut client);
+    }
 }
