@@ -83,7 +83,7 @@ impl Orders {
 
 /// Receives what is there; how the stream ended, if it did.
 fn drain(socket: &mut TcpStream, into: &mut Vec<u8>) -> End {
-    let mut block = [0; 16 * 1024];
+    let mut block = [0; 2048];
     loop {
         match socket.read(&mut block) {
             Ok(0) => return End::Finished,

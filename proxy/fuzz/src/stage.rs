@@ -51,9 +51,9 @@ const ACTIONS_MAX: usize = 48;
 /// Turns of the event loop after an action: enough to connect and to send.
 const TURNS: usize = 3;
 
-/// Turns within which everything must have ended once both sides have closed; kernels may be late,
-/// so time counts too.
-const TURNS_MAX: usize = 64;
+/// So often that many turns, and everything must have ended once both sides have closed; kernels
+/// may be late, so time counts too.
+const ROUNDS_MAX: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Memory of a connection with its exchange: two buffers for a body in each direction, two heads.
@@ -64,6 +64,10 @@ const BASE_BYTES_MAX: isize = 128 * 1024;
 /// What a client's socket takes in, on either end: small, so that a client that does not read
 /// stops the proxy soon.
 const CLIENT_SOCKET_BYTES: usize = 4096;
+
+/// Longest segment to a client: several must fit into its socket, or the kernel would wait for a
+/// timer before it sends into a window that has just opened.
+const CLIENT_SEGMENT_BYTES: u32 = 512;
 
 /// What is made once for all runs.
 pub struct Stage {
@@ -116,6 +120,7 @@ impl Default for Stage {
         door.set_nonblocking(false).expect("blocking");
         let sizes = SockRef::from(&door);
         sizes.set_send_buffer_size(CLIENT_SOCKET_BYTES).expect("a size");
+        sizes.set_tcp_mss(CLIENT_SEGMENT_BYTES).expect("a size");
         let parts = Parts {
             statics,
             model: Arc::new(model),
@@ -216,9 +221,7 @@ impl<'a> Play<'a> {
             _ => self.act_as_operator(code & 15, place, bytes),
         }
         if code & 0x40 == 0 {
-            for _ in 0..TURNS {
-                self.turn().await;
-            }
+            self.run_on().await;
         }
     }
 
@@ -309,10 +312,12 @@ impl<'a> Play<'a> {
         });
     }
 
-    /// One turn of the event loop: whatever is ready is served, then everybody reads.
-    async fn turn(&mut self) {
+    /// Some turns of the event loop: whatever is ready is served, then everybody reads.
+    async fn run_on(&mut self) {
         memory::count(true);
-        self.parts.turn().await;
+        for _ in 0..TURNS {
+            self.parts.turn().await;
+        }
         memory::count(false);
         let clients = isize::try_from(self.clients.len()).expect("few clients");
         let bytes_max = BASE_BYTES_MAX + clients * CONNECTION_BYTES_MAX;
@@ -345,19 +350,20 @@ impl<'a> Play<'a> {
 
     /// Both sides close, and nothing is left.
     async fn end(&mut self) {
-        for _ in 0..TURNS {
-            self.turn().await;
+        for _ in 0..2 {
+            self.run_on().await;
             self.drain(true);
         }
-        self.clients.iter_mut().for_each(Client::close);
+        // A FIN might wait behind bytes that the proxy cannot send.
+        self.clients.iter_mut().for_each(Client::reset);
         let began = Instant::now();
-        let mut turns = 0;
-        while !self.local.watches.is_empty() || turns < TURNS {
+        let mut rounds = 0;
+        while !self.local.watches.is_empty() || rounds == 0 {
             let Self { origins, orders, .. } = &mut *self;
             origins.iter_mut().for_each(|origin| origin.close(orders));
-            self.turn().await;
-            turns += 1;
-            if turns > TURNS_MAX {
+            self.run_on().await;
+            rounds += 1;
+            if rounds > ROUNDS_MAX {
                 std::thread::sleep(Duration::from_millis(1));
             }
             let left = self.local.watches.len();
@@ -370,7 +376,7 @@ impl<'a> Play<'a> {
         let tables = Rc::clone(&self.local.tables.borrow());
         let idle: usize = tables.servers().map(|server| server.idle.borrow().len()).sum();
         assert_eq!(idle, 0, "connections in the pool that the servers have closed");
-        self.turn().await;
+        self.run_on().await;
     }
 }
 
