@@ -27,10 +27,19 @@ compare-traefik *arguments:
 fuzz seconds="60":
     proxy/fuzz/run {{seconds}}
 
-# sundew beside nginx and HAProxy: CPU per request. Nothing else may run on the machine.
+# sundew beside every peer that is installed, all rows: up to 20 minutes. Nothing else may run.
+bench *arguments:
+    cargo build --release --workspace
+    target/release/sundew-loadtest compare {{arguments}}
+
+# sundew beside nginx and HAProxy, row a: under 90 seconds. Fails when the ratio is above the bar.
 bench-quick *arguments:
     cargo build --release --workspace
-    loadtest/scripts/bench_quick.py {{arguments}}
+    target/release/sundew-loadtest compare --quick {{arguments}}
+
+# Instructions of the hot path against the stored counts; `--update` stores those of now.
+instructions argument="--check":
+    cargo bench --package sundew --bench instructions -- {{argument}}
 
 # Resident memory of sundew per idle connection. Nothing else may run on the machine.
 idle-memory *arguments:

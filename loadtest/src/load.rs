@@ -87,9 +87,10 @@ fn publish(report: &Report, json: Option<&Path>) -> io::Result<()> {
         eprint!("{report}");
         return io::stdout().write_all(text.as_bytes());
     }
+    // First what cannot fail for want of a folder.
+    io::stdout().write_all(report.to_string().as_bytes())?;
     std::fs::write(path, text)
-        .map_err(|why| io::Error::new(why.kind(), format!("{}: {why}", path.display())))?;
-    io::stdout().write_all(report.to_string().as_bytes())
+        .map_err(|why| io::Error::new(why.kind(), format!("{}: {why}", path.display())))
 }
 
 /// What fails a run: no answer at all, a wrong answer, or an oracle that had nothing to check.
@@ -158,7 +159,12 @@ async fn ask_all(
         awaited: RefCell::new(vec![None; numbers.len()]),
         run: run_tag(),
     });
-    let pacing = pacer.map(|it| monoio::spawn(it.run()));
+    let pacing = async move {
+        match pacer {
+            Some(it) => it.run().await,
+            None => std::future::pending().await,
+        }
+    };
     let mut clients = Vec::new();
     for (slot, number) in numbers.enumerate() {
         clients.extend(Client::new(Rc::clone(&shared), number, slot));
@@ -173,19 +179,18 @@ async fn ask_all(
     monoio::select! {
         () = all_asked => {}
         () = watching => {}
+        // Without it the clients would wait for ever.
+        broken = pacing => return broken,
     }
     settle(&shared);
     let tally = shared.tally.replace(Tally::new());
     drop(tell.send(Told::Last { at: Instant::now(), tally }));
-    match pacing {
-        Some(pacing) if pacing.is_finished() => pacing.await,
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Tells the collector each second; returns a while after the run was interrupted.
 async fn watch(shared: &Shared, tell: &mpsc::Sender<Told>, stop: &AtomicBool) {
-    let mut next = shared.hours.open + Duration::from_secs(1);
+    let mut next = shared.hours.measured + Duration::from_secs(1);
     let mut leave = None;
     loop {
         monoio::time::sleep(Duration::from_millis(WATCH_MS)).await;

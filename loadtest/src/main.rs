@@ -23,8 +23,8 @@ enum Verb {
     /// Serves small and large bodies on many ports, thread per core.
     ///
     /// `/b/N` answers N bytes, every other path 100. `X-Server` names the port. Bodies of requests
-    /// are read and dropped. `/echo/TOKEN` answers TOKEN and the request's body, an upgrade echoes,
-    /// `/fault/KIND` misbehaves.
+    /// are read and dropped. `X-Load-Id` comes back, with a body made of it. `/echo/TOKEN` answers
+    /// TOKEN and the request's body, an upgrade echoes, `/fault/KIND` misbehaves.
     Origin(origin::Options),
     /// Asks at a constant rate or as fast as answers come, and reports.
     ///

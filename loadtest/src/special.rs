@@ -106,11 +106,11 @@ impl Special {
         self,
         stream: &mut TcpStream,
         buffer: &mut Vec<u8>,
-        port: u16,
+        server: &str,
     ) -> io::Result<bool> {
         match self {
             Self::Echo { token, body_bytes } => {
-                echo(stream, buffer, port, &token, body_bytes).await
+                echo(stream, buffer, server, &token, body_bytes).await
             }
             Self::Upgrade { protocol } => {
                 let head = format!(
@@ -121,7 +121,7 @@ impl Special {
                 send(stream, std::mem::take(buffer)).await?;
                 echo_until_end(stream).await
             }
-            Self::Fault(fault) => fault.play(stream, port).await,
+            Self::Fault(fault) => fault.play(stream, server).await,
         }
     }
 }
@@ -129,7 +129,7 @@ impl Special {
 async fn echo(
     stream: &mut TcpStream,
     buffer: &mut Vec<u8>,
-    port: u16,
+    server: &str,
     token: &str,
     body_bytes: usize,
 ) -> io::Result<bool> {
@@ -143,7 +143,7 @@ async fn echo(
         }
         buffer.extend_from_slice(&block);
     }
-    let mut answer = head(port, token.len() + 1 + body_bytes).into_bytes();
+    let mut answer = head(server, token.len() + 1 + body_bytes).into_bytes();
     answer.extend_from_slice(token.as_bytes());
     answer.push(b'\n');
     answer.extend(buffer.drain(..body_bytes));
@@ -162,10 +162,10 @@ async fn echo_until_end(stream: &mut TcpStream) -> io::Result<bool> {
 }
 
 impl Fault {
-    async fn play(self, stream: &mut TcpStream, port: u16) -> io::Result<bool> {
+    async fn play(self, stream: &mut TcpStream, server: &str) -> io::Result<bool> {
         let body = "y".repeat(SLOW_BYTES);
-        let whole = head(port, body.len()) + &body;
-        let half = head(port, body.len() * 2) + &body;
+        let whole = head(server, body.len()) + &body;
+        let half = head(server, body.len() * 2) + &body;
         match self {
             Self::Close => {}
             Self::Delay => {
@@ -181,7 +181,7 @@ impl Fault {
                 reset_on_close(stream)?;
             }
             Self::Slow => {
-                send(stream, head(port, body.len()).into_bytes()).await?;
+                send(stream, head(server, body.len()).into_bytes()).await?;
                 for _ in 0..SLOW_BYTES {
                     monoio::time::sleep(SLOW_PAUSE).await;
                     send(stream, b"y".to_vec()).await?;
@@ -203,9 +203,9 @@ impl Fault {
     }
 }
 
-fn head(port: u16, body_bytes: usize) -> String {
+fn head(server: &str, body_bytes: usize) -> String {
     format!(
-        "HTTP/1.1 200 OK\r\nX-Server: {port}\r\nContent-Type: text/plain\r\n\
+        "HTTP/1.1 200 OK\r\nX-Server: {server}\r\nContent-Type: text/plain\r\n\
          Content-Length: {body_bytes}\r\n\r\n"
     )
 }

@@ -102,6 +102,8 @@ CONNECTIONS = [
     act(NEW, POST[:-3]) + act(SWEEP, place=3) + act(NEW, GET) + act(SWEEP, place=3) + act(ANSWER, OK),
     act(NEW, GET) + act(CLOSE) + act(SWEEP, place=1) + act(NEW, GET) + act(ANSWER, OK),
     act(NEW, GET) + act(RESET) + act(ANSWER, OK) + act(NEW, GET) + act(ANSWER, OK),
+    act(SERVER, b"", 1) + act(NEW, GET) + act(SCLOSE) + act(ANSWER, OK) + act(NEW, GET) + act(ANSWER, OK),
+    act(NEW, GET) + act(ANSWER, OK) + act(SERVER, b"", 1) + act(SEND, GET, at_once=True) + act(SCLOSE) + act(SCLOSE) + act(ANSWER, OK),
     act(SERVER, b"") + act(NEW, GET) + act(ANSWER, OK) + act(SERVER, b"", 1) + act(NEW, GET),
     act(SERVER, b"x") + act(SERVER, b"xx", 1) + act(NEW, GET) + act(ANSWER, OK),
     act(NEW, GET) + act(RELOAD) + act(ANSWER, OK) + act(SEND, GET) + act(ANSWER, OK) + act(RELOAD, place=3) + act(SEND, GET) + act(ANSWER, OK),

@@ -127,7 +127,7 @@ fn compare(options: &Options) -> Result<bool, String> {
     }
     println!("about {:.0} minutes", (plan.seconds(options) / 60.0).ceil());
     let noise = noise(&interrupt)?;
-    check_noise(noise, options.anyway)?;
+    problems.extend(check_noise(noise, options.anyway)?);
     let folder = tempfile::tempdir().map_err(|why| format!("a scratch folder: {why}"))?;
     let loadtest = options.loadtest.clone().map_or_else(std::env::current_exe, Ok);
     let bench = Bench {
@@ -344,11 +344,13 @@ fn noise(interrupt: &Interrupt) -> Result<f64, String> {
     Ok(proc::core(None).busy_since(before))
 }
 
+/// A warning that belongs into the results.
+///
 /// # Errors
 /// The machine is busy and nobody said to measure anyway.
-fn check_noise(noise: f64, anyway: bool) -> Result<(), String> {
+fn check_noise(noise: f64, anyway: bool) -> Result<Option<String>, String> {
     if noise <= NOISE_MAX {
-        return Ok(());
+        return Ok(None);
     }
     let what = format!(
         "the machine is not quiet: its CPUs are busy for {:.0} % of the time, and more than {:.0} % \
@@ -358,7 +360,7 @@ fn check_noise(noise: f64, anyway: bool) -> Result<(), String> {
     );
     if anyway {
         println!("warning: {what}");
-        return Ok(());
+        return Ok(Some(what));
     }
     Err(what + " (--anyway measures nevertheless)")
 }

@@ -30,7 +30,7 @@ pub(super) fn summary(samples: &[Sample], cases: &[Case], problems: &[String]) -
          what kernel threads did for the proxy too.\n",
     );
     if !problems.is_empty() {
-        text.push_str("\nNot measured:\n\n");
+        text.push_str("\nBeware:\n\n");
         for problem in problems {
             put(&mut text, format_args!("- {}\n", problem.replace('\n', "\n  ")));
         }

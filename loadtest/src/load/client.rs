@@ -50,6 +50,7 @@ pub(super) struct Hours {
 /// What is noticed of one response.
 struct Notice {
     jar: Option<Jar>,
+    /// The jar differs since an answer of a server was judged.
     is_new_cookie: bool,
     oracle: Option<(Oracle, Answer, BodyCheck)>,
     raw_head: Vec<u8>,
@@ -193,6 +194,10 @@ impl Client {
         if self.notice.is_new_cookie {
             self.request.clear();
         }
+        // A cookie of an answer that was cut, or that the proxy gave, moves the client all the same:
+        // the next answer of a server is judged with it.
+        let is_of_server = !matches!(judged, Some(Ok(Right::Proxy)));
+        self.notice.is_new_cookie &= outcome.is_err() || !is_of_server;
         let ended = Ended { due, is_measured, bytes_out, outcome, judged };
         self.shared.tally.borrow_mut().count(ended, now);
     }
@@ -219,7 +224,6 @@ impl Client {
 
     /// Puts the next request together, or only its id into the last one.
     fn prepare(&mut self) -> [u8; ID_BYTES] {
-        self.notice.is_new_cookie = false;
         let is_checked = self.shared.plan.oracle;
         if self.request.is_empty() {
             self.request.extend_from_slice(&self.template.head);

@@ -39,7 +39,7 @@ pub(super) struct Collector {
 impl Collector {
     /// Of so many threads; shows progress on a terminal, or where it is asked for.
     pub(super) fn new(threads: usize, hours: Hours, is_asked: bool) -> Self {
-        Self {
+        let collector = Self {
             threads,
             hours,
             end: hours.end,
@@ -49,7 +49,9 @@ impl Collector {
             open: Tally::new(),
             heard: 0,
             since_s: 0.0,
-        }
+        };
+        collector.show("warming up");
+        collector
     }
 
     /// Takes in what a thread tells.
@@ -72,13 +74,12 @@ impl Collector {
 
     fn close_moment(&mut self, at: Instant) {
         self.heard = 0;
-        let tally = std::mem::replace(&mut self.open, Tally::new());
         let measured_s = at.saturating_duration_since(self.hours.measured).as_secs_f64();
         let width_s = measured_s - self.since_s;
         if width_s < MOMENT_S_MIN {
-            self.show("warming up");
             return;
         }
+        let tally = std::mem::replace(&mut self.open, Tally::new());
         self.since_s = measured_s;
         let quantile = |it: f64| us(tally.latency_ns.value_at_quantile(it) as f64);
         let moment = Moment {

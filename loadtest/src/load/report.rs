@@ -210,7 +210,7 @@ impl fmt::Display for Report {
         let it = &self.latency_us;
         writeln!(out, "   latency  {}", row(it))?;
         if self.rate_intended.is_some() {
-            writeln!(out, "  own part  {}", row(&self.lateness_us))?;
+            writeln!(out, " sent late  {}", row(&self.lateness_us))?;
         }
         let statuses = self.statuses.iter().map(|(code, n)| format!("{code}: {n}"));
         writeln!(out, "  statuses  {}", statuses.collect::<Vec<_>>().join("  "))?;

@@ -385,8 +385,9 @@ impl Parts {
     }
 
     fn tables(&self, before: Option<&Tables>) -> Rc<Tables> {
+        // The second server begins down: connections to one server are what others take over.
         let facts = [0, 1].map(|server| ServerFacts {
-            is_up: true,
+            is_up: server == 0,
             addresses: Arc::from([self.address(server)]),
         });
         let build = Build {

@@ -253,6 +253,9 @@ impl Connection {
         let count = response.buffer.len();
         let sent = lease.stream.write.send(&mut response.buffer, count, &self.shared.watch).await;
         Shared::note_sent(exchange);
+        if sent.is_err() {
+            exchange.asked.gate.note_send_failed();
+        }
         sent
     }
 

@@ -13,6 +13,7 @@ use sundew_config::model::{
 use super::cap::Caps;
 use super::descriptors::Descriptors;
 use super::exchange::Exchange;
+use super::pressure::Pressure;
 use crate::cluster::Tables;
 use crate::http1::head::HeadLimits;
 use crate::http1::target::TargetPolicy;
@@ -53,6 +54,8 @@ pub struct Local {
     pub ping_terminating_status: u16,
     /// `/ping` says so.
     pub is_terminating: Cell<bool>,
+    /// How much the worker may take on.
+    pub pressure: Cell<Pressure>,
     /// Responses say `Connection: close`.
     pub is_stopping: Cell<bool>,
     /// What all workers together may hold.
@@ -246,6 +249,7 @@ impl Local {
             logs_internals: options.logs_internals,
             ping_terminating_status: options.ping_terminating_status,
             is_terminating: Cell::new(false),
+            pressure: Cell::default(),
             is_stopping: Cell::new(false),
             descriptors: Descriptors::new(options.caps.descriptors),
             caps: options.caps,
@@ -254,6 +258,12 @@ impl Local {
             on_connect_failed: options.on_connect_failed,
             exchanges: RefCell::default(),
         }
+    }
+
+    /// Frees the memory that is kept for what may come.
+    pub fn shrink(&self) {
+        self.buffers.empty();
+        self.exchanges.take();
     }
 
     /// Hands in what is left of the access log.

@@ -16,6 +16,7 @@ pub mod gate;
 mod guard;
 pub mod local;
 mod log;
+pub mod pressure;
 mod receive;
 mod relay;
 mod route;
@@ -30,6 +31,7 @@ use ipnet::IpNet;
 use address_cap::AddressPlace;
 use exchange::{Exchange, Request};
 use local::{Counters, EntryPointLimits, Local};
+use pressure::Pressure;
 use route::Plan;
 
 use crate::http1::forwarded::PeerText;
@@ -212,7 +214,10 @@ impl Connection {
         let Shared { local, watch, .. } = &self.shared;
         watch.enter(Phase::Lingering, local.clock.now_ms() + error::LINGER_MS);
         self.stream.write.finish().await;
-        let mut buffer = local.buffers.take_large();
+        let mut buffer = match local.pressure.get() {
+            Pressure::None => local.buffers.take_large(),
+            Pressure::Tight | Pressure::Full => local.buffers.take_small(),
+        };
         let mut left = error::LINGER_BYTES_MAX;
         while left > 0 {
             buffer.clear();

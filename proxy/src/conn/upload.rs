@@ -108,6 +108,7 @@ impl Upload<'_> {
             self.enter_sending();
             self.note_body(take);
             if self.server.send(&mut self.input, take, self.watch).await.is_err() {
+                self.gate.note_send_failed();
                 return UploadEnd::ServerGone;
             }
             remaining -= take as u64;
@@ -130,6 +131,7 @@ impl Upload<'_> {
             let count = out.len();
             self.enter_sending();
             if self.server.send(&mut out, count, self.watch).await.is_err() {
+                self.gate.note_send_failed();
                 break UploadEnd::ServerGone;
             }
             if decoder.is_done() {

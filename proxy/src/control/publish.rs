@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use sundew_config::model::{Endpoint, Model, Server, ServerIndex, ServiceIndex};
 
-use crate::worker::WorkerHandle;
 use crate::worker::inbox::{Address, Message, ServerState, Snapshot};
+use crate::worker::{Pressure, WorkerHandle};
 
 /// Where messages go: a worker, or a test that listens.
 pub trait Inbox {
@@ -119,6 +119,11 @@ impl<I: Inbox> Publisher<I> {
     pub fn server_counts(&self) -> (usize, usize) {
         let all = || self.states.iter().flatten();
         (all().count(), all().filter(|state| !state.is_up).count())
+    }
+
+    /// There is more or less memory than before.
+    pub fn memory(&self, pressure: Pressure) {
+        self.send(&Message::Memory(pressure));
     }
 
     /// `/ping` answers the terminating status from now on.

@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use sundew_config::model::{Model, ServerIndex, ServiceIndex};
 
+use crate::conn::pressure::Pressure;
 pub use crate::io::Address;
 
 /// What the control thread knows about one server when it publishes tables.
@@ -52,6 +53,8 @@ pub enum Message {
         /// Where it is now.
         addresses: Arc<[Address]>,
     },
+    /// There is more or less memory than before.
+    Memory(Pressure),
     /// `/ping` answers the terminating status from now on; requests are still accepted.
     Terminating,
     /// Stop accepting, finish what is in flight within `grace`, then end the thread.

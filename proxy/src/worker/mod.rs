@@ -18,6 +18,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 pub use crate::conn::cap::Caps;
 pub use crate::conn::descriptors::DescriptorCap;
+pub use crate::conn::pressure::Pressure;
 use crate::observe::access_log::AccessLog;
 use inbox::{InboxSender, Message, Report, Snapshot};
 
@@ -154,3 +155,6 @@ impl Drop for Mourner {
         let _ = self.reports.send(Report::Died { worker: self.index, reason });
     }
 }
+
+#[cfg(test)]
+mod tests;

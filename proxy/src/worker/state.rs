@@ -108,6 +108,7 @@ impl Worker {
                     server.set_addresses(&addresses);
                 }
             }
+            Message::Memory(pressure) => self.local.pressure.set(pressure),
             Message::Terminating => self.local.is_terminating.set(true),
             // Handled by the caller.
             Message::Stop { .. } => {}

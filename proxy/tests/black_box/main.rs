@@ -4,6 +4,7 @@
 mod support;
 
 mod access_log;
+mod bad_network;
 mod body;
 mod connection_cap;
 mod descriptors;
@@ -17,16 +18,19 @@ mod lenient;
 mod lifecycle;
 mod limits;
 mod malformed;
+mod memory;
 mod names;
 mod proxy_protocol;
 mod real_clients;
 mod reload;
+mod resets;
 mod resources;
 mod retry;
 mod split_points;
 mod sticky;
 mod sticky_cookie;
 mod timeouts;
+mod tunnel;
 mod unix_socket;
 mod upgrade;
 mod weighted;

@@ -322,6 +322,11 @@ impl Sundew {
         times.map(|it| it.parse::<u64>().expect("a number of ticks") * 10).sum()
     }
 
+    /// How many descriptors are open.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("a live process").count()
+    }
+
     /// Resident memory in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
         let path = format!("/proc/{}/status", self.pid());
