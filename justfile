@@ -49,3 +49,14 @@ idle-memory *arguments:
 # Licences, duplicates and sources of the dependencies.
 deny:
     cargo deny check licenses bans sources
+
+# What clients see while servers die, configurations change, clients dawdle and descriptors run out;
+# names of scenarios, or all. Wants a quiet machine.
+faults *arguments:
+    cargo build --release --workspace
+    loadtest/scripts/faults.py {{arguments}}
+
+# Everything at once for so many minutes, then what is left behind.
+soak minutes="10" *arguments:
+    cargo build --release --workspace
+    loadtest/scripts/soak.py {{minutes}} {{arguments}}

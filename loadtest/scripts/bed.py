@@ -37,14 +37,14 @@ def raise_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def free_ports(count, address="127.0.0.1"):
+def free_ports(count):
     """Distinct ports on which nobody listens now."""
     floor = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     found = set()
     while len(found) < count:
         port = random.randrange(10000, max(floor, 10001 + 10 * count))
         with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((address, port))
+            probe.bind(("127.0.0.1", port))
             found.add(port)
     return sorted(found)
 
@@ -110,8 +110,10 @@ def status_of(port, host="example.test", address="127.0.0.1", seconds=2.0, path=
 class Bed:
     """Four origins, each a process, and room for one proxy after another."""
 
-    def __init__(self, options, address="127.0.0.1", prefix=()):
-        self.options, self.address, self.prefix = options, address, list(prefix)
+    def __init__(self, options, address="127.0.0.1", listen="127.0.0.1", prefix=()):
+        """`address` is where listeners on `listen` are reached; `prefix` runs a command there."""
+        self.options, self.address, self.listen = options, address, listen
+        self.prefix = list(prefix)
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="sundew-faults-"))
         # nginx gives up root for its workers.
         self.scratch.chmod(0o755)
@@ -138,7 +140,7 @@ class Bed:
             shutil.rmtree(self.scratch, ignore_errors=True)
 
     def start_origin(self, port):
-        command = [*self.prefix, self.options.loadtest, "origin", "--host", self.address,
+        command = [*self.prefix, self.options.loadtest, "origin", "--host", self.listen,
                    "--ports", port]
         self.origins[port] = spawn(command, LOAD_CPU, self.scratch / "origin.log")
 
@@ -153,7 +155,7 @@ class Bed:
 
     def start_proxy(self, peer, files_max=None, edit=lambda text: text):
         """A proxy that serves; `edit` may change its configuration."""
-        port = free_ports(1, self.address if not self.prefix else "127.0.0.1")[0]
+        port = free_ports(1)[0]
         proxy = Proxy(self, peer, port, edit)
         proxy.process = spawn([*self.prefix, *proxy.command], PROXY_CPU, proxy.log,
                               files_max=files_max)
@@ -252,7 +254,7 @@ class Proxy:
             marks[f"S{at}"] = marks[f"H{at}"] = f"{self.bed.address}:{port}"
         for mark, value in marks.items():
             text = text.replace(f"@{mark}@", str(value))
-        return text.replace(f"127.0.0.1:{self.port}", f"{self.bed.address}:{self.port}")
+        return text.replace(f"127.0.0.1:{self.port}", f"{self.bed.listen}:{self.port}")
 
     def written(self, name, text):
         path = self.folder / name

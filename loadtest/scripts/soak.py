@@ -98,9 +98,10 @@ class Troubles:
         self.bed, self.proxies, self.turn = bed, proxies, 0
         self.killed_at = 0.0
 
-    def excuses(self, moment):
-        """Whether a server died so lately that what was with it may be lost."""
-        return moment - self.killed_at < DEAD_SECONDS + 1
+    def excuses(self, began):
+        """Whether a server has died since a request began, or so shortly before that the proxy may
+        not have known."""
+        return began - self.killed_at < DEAD_SECONDS
 
     async def go_on(self, limit):
         while time.monotonic() + EVERY_SECONDS < limit:

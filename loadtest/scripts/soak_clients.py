@@ -56,21 +56,24 @@ class Clients:
             due = max(due + pause, time.monotonic())
             self.counts["sent"] += 1
             self.by_client[kind] += 1
+            began = time.monotonic()
             try:
                 async with asyncio.timeout(ANSWER_SECONDS_MAX + 15):
                     await act(kept)
             except (Lost, OSError, EOFError, TimeoutError, ValueError) as why:
                 await kept.close()
-                self.lost(kind, why, troubles)
+                self.lost(kind, why, began, troubles)
         await kept.close()
 
-    def lost(self, kind, why, troubles):
+    def lost(self, kind, why, began, troubles):
         may_be_lost = kind in ("upload", "large", "tunnel", "fault")
-        if may_be_lost and troubles.excuses(time.monotonic()):
+        if may_be_lost and troubles.excuses(began):
             self.counts["excused"] += 1
             return
         self.counts["errors"] += 1
         self.kinds[f"{kind}: {type(why).__name__} {why}"] += 1
+        print(f"soak: port {self.port}: {kind} that began {began - troubles.killed_at:.2f} s after "
+              f"a kill ended {time.monotonic() - began:.2f} s later: {why!r}", flush=True)
 
     def expect(self, got, wanted, token):
         if got != wanted:

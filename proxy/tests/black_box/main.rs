@@ -9,6 +9,7 @@ mod body;
 mod connection_cap;
 mod descriptors;
 mod errors;
+mod faults;
 mod forwarded;
 mod health;
 mod interim;
