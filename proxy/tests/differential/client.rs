@@ -159,6 +159,11 @@ impl Received {
             body: Vec::new(),
         };
         if has_no_body || matches!(status, 100..=199 | 204 | 304) {
+            // What the proxy refuses before it knows the method has a body, and is the last.
+            if !answer.has_server && matches!(status, 400 | 414 | 431 | 505) {
+                while self.more() {}
+                self.bytes.clear();
+            }
             return Ok(answer);
         }
         if let Some(length) = field("content-length") {

@@ -94,6 +94,17 @@ impl Sent {
         }
     }
 
+    /// An origin said that it would not have it, or never had all of it.
+    fn may_be_refused(&self) -> bool {
+        !self.is_whole || self.answer.is_some_and(|it| it.is_from_origin && it.status >= 400)
+    }
+
+    /// How far a report is from what was sent.
+    fn strangeness(&self, seen: &Seen) -> (bool, bool) {
+        let is_refused = seen.markers == Markers::Unknown;
+        (self.method != seen.method, is_refused && !self.may_be_refused())
+    }
+
     fn is_accepted(&self) -> bool {
         self.answer.is_some_and(|it| it.is_from_origin && matches!(it.status, 200..=299))
     }
@@ -140,8 +151,9 @@ impl Ledger {
                 what: format!("a request that no client sent: {seen:?}"),
             });
         };
-        let free = matching.into_iter().find(|&at| self.sent[at].count(seen.witness) == 0);
-        let Some(at) = free else {
+        // Of several that may be meant, the one that explains most.
+        let free = matching.into_iter().filter(|&at| self.sent[at].count(seen.witness) == 0);
+        let Some(at) = free.min_by_key(|&at| self.sent[at].strangeness(seen)) else {
             return Some(self.finding(first, "seen twice", seen));
         };
         let sent = &mut self.sent[at];
@@ -175,11 +187,9 @@ impl Ledger {
     /// Once every report has come: an origin that refused bytes and could not say which was asked
     /// by a client that heard of it, or that never sent a whole request.
     pub(crate) fn close(&self) -> Option<Finding> {
-        let may_be_refused = |sent: &&Sent| {
-            let heard = sent.answer.is_some_and(|it| it.is_from_origin && it.status >= 400);
-            sent.heads == 0 && sent.refusals == 0 && (heard || !sent.is_whole)
-        };
-        let explained = self.sent.iter().filter(may_be_refused).count();
+        let is_silent = |sent: &&Sent| sent.heads == 0 && sent.refusals == 0;
+        let explained =
+            self.sent.iter().filter(is_silent).filter(|sent| sent.may_be_refused()).count();
         let refusals = self.unnamed_refusals;
         (refusals > explained).then(|| Finding {
             connection: None,

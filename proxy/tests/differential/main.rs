@@ -131,7 +131,8 @@ fn summary(driver: Driver, plan: Plan, report: &Report) -> String {
 
 fn show(plan: Plan, report: &Report) {
     for finding in &report.findings {
-        say(&format!("FINDING {}", finding.what));
+        let of = finding.connection.map_or_else(String::new, |it| format!(" (connection {it})"));
+        say(&format!("FINDING{of} {}", finding.what));
     }
     let connections: BTreeSet<u64> =
         report.findings.iter().filter_map(|it| it.connection).collect();

@@ -184,9 +184,9 @@ pub(super) const TARGET_ENDS: &[&str] = &[
     "/",
     "//",
     "/.",
-    "/..",
-    "/../x",
-    "/%2e%2e/x",
+    "/x/..",
+    "/y/../x",
+    "/y/%2e%2e/x",
     "/%2F",
     "/%2f%41",
     "/%7euser",
@@ -219,7 +219,7 @@ pub(super) const TARGET_ENDS: &[&str] = &[
     "/%3Fx",
     "/%23x",
     "/..;/x",
-    "/.%2e/x",
+    "/y/.%2e/x",
 ];
 
 pub(super) const HOSTS: &[&str] = &[
