@@ -59,7 +59,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 0.5)]
     warm_up: f64,
     /// Silence before the memory of idle connections is read, seconds.
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = 8.0)]
     idle_seconds: f64,
     /// Driver of sundew: auto, uring or epoll.
     #[arg(long, default_value = "uring", value_parser = ["auto", "uring", "epoll"])]
@@ -251,7 +251,10 @@ impl Plan {
         let of = |case: &Case| {
             let runs = f64::from(self.rounds_of(case)) * self.takes_part(case).count() as f64;
             let each = options.seconds + options.warm_up + OVERHEAD_S;
-            let idle = options.idle_seconds + f64::from(case.connections()) / 2500.0;
+            let clients = f64::from(case.connections());
+            // Connected twice: by this program, and by the generator as it warms up.
+            let each = each + clients / 4000.0;
+            let idle = options.idle_seconds + clients / 4000.0 + 1.0;
             runs * if case.row.kind == Kind::Memory { each + idle } else { each }
         };
         self.cases.iter().map(of).sum()

@@ -35,6 +35,8 @@ pub(super) enum Who {
     All,
     /// sundew on both drivers, nginx, `HAProxy`: those that the bar names.
     Core,
+    /// The same without the second driver: a curve takes long.
+    Curve,
     /// A shape of sundew's own that asks for no comparison.
     Sundew,
 }
@@ -120,14 +122,14 @@ pub(super) static ROWS: &[Row] = &[
         ..closed("workers", "GET 100 B, nothing pinned to a CPU", SMALL, 0.0)
     },
     Row {
-        who: Who::Core,
+        who: Who::Curve,
         sizes: &[8, 64, 512, 2048, 8000],
         bar: None,
         ..closed("connections", "GET 100 B, 8 to 8,000 connections", SMALL, 0.0)
     },
     Row {
         kind: Kind::Memory,
-        who: Who::Core,
+        who: Who::Curve,
         sizes: &[1000, 5000, 20_000],
         bar: None,
         rounds: 1,
