@@ -23,6 +23,10 @@ demo:
 compare-traefik *arguments:
     proxy/tests/compare/run {{arguments}}
 
+# Mutated requests through sundew to nginx, Node, Python and Caddy: what do they read? [count] [seed]
+differential *arguments:
+    proxy/tests/differential/run {{arguments}}
+
 # Every fuzz target for so many seconds; needs the nightly toolchain and cargo-fuzz.
 fuzz seconds="60":
     proxy/fuzz/run {{seconds}}
@@ -49,3 +53,14 @@ idle-memory *arguments:
 # Licences, duplicates and sources of the dependencies.
 deny:
     cargo deny check licenses bans sources
+
+# What clients see while servers die, configurations change, clients dawdle and descriptors run out;
+# names of scenarios, or all. Wants a quiet machine.
+faults *arguments:
+    cargo build --release --workspace
+    loadtest/scripts/faults.py {{arguments}}
+
+# Everything at once for so many minutes, then what is left behind.
+soak minutes="10" *arguments:
+    cargo build --release --workspace
+    loadtest/scripts/soak.py {{minutes}} {{arguments}}

@@ -2,15 +2,25 @@
 //! trusts its client (the proxy under measurement) and does the least that HTTP/1.1 asks for.
 //! Called by `main`; never used as a judge of correctness.
 
+mod identified;
+mod websocket;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::thread;
 
 use clap::Args;
 use monoio::io::{AsyncReadRent as _, AsyncWriteRentExt as _};
-use monoio::net::{ListenerOpts, TcpListener, TcpStream};
+use monoio::net::{ListenerOpts, TcpListener, TcpStream, UnixListener};
+
+use identified::{ID_FIELD, Identified};
+
+use crate::special::Special;
 
 /// What `sundew-loadtest origin` takes.
 #[derive(Args, Clone, Debug)]
@@ -21,6 +31,10 @@ pub(crate) struct Options {
     /// Ports: one, a list, or ranges such as `9001-9004,9100`.
     #[arg(long, default_value = "9001-9004", value_parser = parse_ports)]
     ports: Ports,
+    /// Socket file to listen on as well, served by one thread; may be given many times. A socket
+    /// that is there already is replaced.
+    #[arg(long, value_name = "PATH")]
+    unix: Vec<PathBuf>,
     /// Threads.
     #[arg(long, default_value_t = 1)]
     workers: usize,
@@ -58,8 +72,12 @@ fn parse_ports(text: &str) -> Result<Ports, String> {
 /// Serves until the process is ended; returns early only with an error.
 pub(crate) fn run(options: &Options) -> io::Result<()> {
     let mut threads = Vec::new();
-    for _ in 0..options.workers.max(1) {
-        let options = options.clone();
+    for worker in 0..options.workers.max(1) {
+        let mut options = options.clone();
+        // Threads share a port by SO_REUSEPORT; a socket file has one listener.
+        let is_kept = |at: usize| at % options.workers.max(1) == worker;
+        let paths = options.unix.iter().enumerate().filter(|(at, _)| is_kept(*at));
+        options.unix = paths.map(|(_, path)| path.clone()).collect();
         threads.push(thread::spawn(move || work(&options)));
     }
     for thread in threads {
@@ -70,11 +88,13 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
 
 fn work(options: &Options) -> io::Result<()> {
     if options.epoll {
-        let mut runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().build()?;
+        let mut runtime =
+            monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().enable_timer().build()?;
         runtime.block_on(listen_all(options))
     } else {
         let mut runtime = monoio::RuntimeBuilder::<monoio::IoUringDriver>::new()
             .with_entries(4096)
+            .enable_timer()
             .build()
             .map_err(|why| io::Error::new(why.kind(), format!("io_uring: {why}; --epoll?")))?;
         runtime.block_on(listen_all(options))
@@ -92,6 +112,12 @@ async fn listen_all(options: &Options) -> io::Result<()> {
         println!("origin: listening on {}:{port}", options.host);
         accepting.push(monoio::spawn(accept(listener, port)));
     }
+    for path in &options.unix {
+        let listener = bind_unix(path)
+            .map_err(|why| io::Error::new(why.kind(), format!("{}: {why}", path.display())))?;
+        println!("origin: listening on unix:{}", path.display());
+        accepting.push(monoio::spawn(accept_unix(listener, path.display().to_string())));
+    }
     for task in accepting {
         task.await?;
     }
@@ -99,7 +125,7 @@ async fn listen_all(options: &Options) -> io::Result<()> {
 }
 
 async fn accept(listener: TcpListener, port: u16) -> io::Result<()> {
-    let answers = Rc::new(Answers::new(port));
+    let answers = Rc::new(Answers::new(port.to_string()));
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -109,9 +135,40 @@ async fn accept(listener: TcpListener, port: u16) -> io::Result<()> {
     }
 }
 
-/// Prepared responses of one port, by body size.
+fn bind_unix(path: &Path) -> io::Result<StdUnixListener> {
+    use std::os::unix::fs::FileTypeExt as _;
+    if std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket()) {
+        std::fs::remove_file(path)?;
+    }
+    let listener = StdUnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+async fn accept_unix(listener: StdUnixListener, name: String) -> io::Result<()> {
+    let answers = Rc::new(Answers::new(name));
+    let readiness = UnixListener::from_std(listener.try_clone()?)?;
+    loop {
+        readiness.readable(false).await?;
+        loop {
+            let stream = match listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => break,
+                Err(why) => return Err(why),
+            };
+            stream.set_nonblocking(true)?;
+            // The runtime only receives and sends on a stream, whatever its family: under this type
+            // everything that serves a TCP connection serves a socket file.
+            let stream = TcpStream::from_std(std::net::TcpStream::from(OwnedFd::from(stream)))?;
+            let answers = Rc::clone(&answers);
+            monoio::spawn(async move { drop(serve(stream, &answers).await) });
+        }
+    }
+}
+
+/// Prepared responses of one port or socket, by body size.
 struct Answers {
-    port: u16,
+    name: String,
     small: Answer,
     large: RefCell<HashMap<usize, Answer>>,
 }
@@ -124,9 +181,9 @@ struct Answer {
 }
 
 impl Answers {
-    fn new(port: u16) -> Self {
-        let small = render(port, BODY_BYTES_DEFAULT);
-        Self { port, small, large: RefCell::default() }
+    fn new(name: String) -> Self {
+        let small = render(&name, BODY_BYTES_DEFAULT);
+        Self { name, small, large: RefCell::default() }
     }
 
     fn of_size(&self, bytes: usize) -> Answer {
@@ -134,13 +191,13 @@ impl Answers {
             return self.small.clone();
         }
         let mut large = self.large.borrow_mut();
-        large.entry(bytes).or_insert_with(|| render(self.port, bytes)).clone()
+        large.entry(bytes).or_insert_with(|| render(&self.name, bytes)).clone()
     }
 }
 
-fn render(port: u16, bytes: usize) -> Answer {
+fn render(name: &str, bytes: usize) -> Answer {
     let mut whole = format!(
-        "HTTP/1.1 200 OK\r\nX-Server: {port}\r\nContent-Type: text/plain\r\n\
+        "HTTP/1.1 200 OK\r\nX-Server: {name}\r\nContent-Type: text/plain\r\n\
          Content-Length: {bytes}\r\n\r\n"
     )
     .into_bytes();
@@ -152,7 +209,7 @@ fn render(port: u16, bytes: usize) -> Answer {
 async fn serve(mut stream: TcpStream, answers: &Answers) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(READ_BYTES);
     loop {
-        let (request, head_bytes) = loop {
+        let (mut request, head_bytes) = loop {
             if let Some(found) = parse(&buffer) {
                 break found;
             }
@@ -160,9 +217,25 @@ async fn serve(mut stream: TcpStream, answers: &Answers) -> io::Result<()> {
                 return Ok(());
             }
         };
+        let special = Special::of(&buffer[..head_bytes]);
         buffer.drain(..head_bytes);
-        drop_body(&mut stream, &mut buffer, request.body).await?;
-        let answer = answers.of_size(request.answer_bytes);
+        if let Some(special) = special {
+            if special.answer(&mut stream, &mut buffer, &answers.name).await? {
+                continue;
+            }
+            return Ok(());
+        }
+        drop_body(&mut stream, &mut buffer, request.body, &mut request.identified).await?;
+        if let Some(key) = &request.websocket_key {
+            return websocket::echo(&mut stream, &mut buffer, key, &answers.name).await;
+        }
+        let answer = match &request.identified {
+            None => answers.of_size(request.answer_bytes),
+            Some(it) => {
+                let (whole, head_bytes) = it.answer(&answers.name, request.answer_bytes);
+                Answer { whole: Rc::new(whole), head_bytes }
+            }
+        };
         let answer_bytes = if request.is_head { answer.head_bytes } else { answer.whole.len() };
         let whole = Rc::clone(&answer.whole);
         let (sent, _) = stream.write_all(monoio::buf::IoBuf::slice(whole, ..answer_bytes)).await;
@@ -180,6 +253,9 @@ struct Request {
     body: Body,
     is_head: bool,
     is_last: bool,
+    identified: Option<Identified>,
+    /// Of a request to become a WebSocket.
+    websocket_key: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,6 +277,8 @@ fn parse(bytes: &[u8]) -> Option<(Request, usize)> {
         body: Body::Length(0),
         is_head: line.starts_with("HEAD "),
         is_last: line.ends_with("HTTP/1.0"),
+        identified: None,
+        websocket_key: None,
     };
     request.answer_bytes = request.answer_bytes.min(BODY_BYTES_MAX);
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
@@ -211,6 +289,10 @@ fn parse(bytes: &[u8]) -> Option<(Request, usize)> {
             request.body = Body::Chunked;
         } else if name.eq_ignore_ascii_case("connection") {
             request.is_last |= value.eq_ignore_ascii_case("close");
+        } else if name.eq_ignore_ascii_case(ID_FIELD) {
+            request.identified = Identified::new(value);
+        } else if name.eq_ignore_ascii_case("sec-websocket-key") {
+            request.websocket_key = Some(value.to_owned());
         }
     }
     Some((request, head_bytes))
@@ -227,10 +309,18 @@ async fn read_more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<b
     Ok(read? > 0)
 }
 
-async fn drop_body(stream: &mut TcpStream, buffer: &mut Vec<u8>, body: Body) -> io::Result<()> {
+async fn drop_body(
+    stream: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+    body: Body,
+    identified: &mut Option<Identified>,
+) -> io::Result<()> {
     match body {
         Body::Length(mut left) => loop {
             let taken = left.min(buffer.len());
+            if let Some(it) = identified {
+                it.see(&buffer[..taken]);
+            }
             buffer.drain(..taken);
             left -= taken;
             if left == 0 {
@@ -292,8 +382,14 @@ mod tests {
     #[test]
     fn a_request_names_its_answer_and_its_body() {
         let bytes = b"POST /b/65536?x HTTP/1.1\r\nHost: a\r\ncontent-length: 12\r\n\r\nrest";
-        let request =
-            Request { answer_bytes: 65536, body: Body::Length(12), is_head: false, is_last: false };
+        let request = Request {
+            answer_bytes: 65536,
+            body: Body::Length(12),
+            is_head: false,
+            is_last: false,
+            identified: None,
+            websocket_key: None,
+        };
         assert_eq!(parse(bytes), Some((request, bytes.len() - 4)));
         assert_eq!(parse(&bytes[..40]), None);
     }

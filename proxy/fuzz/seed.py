@@ -45,6 +45,72 @@ TARGETS = [
     b"a:443",
     b"/\"{}|^`<>[]%c0%ae",
 ]
+PROXY_HEADERS = [
+    b"\x00192.0.2.7 192.0.2.1 56324 443\r\nGET / HTTP/1.1\r\n",
+    b"\x02TCP6 2001:db8::7 ::1 1 65535\r\n",
+    b"\x02UNKNOWN whatever\r\n",
+    b"\x01\x21\x11\x00\x0f\xc0\x00\x02\x07\xc0\x00\x02\x01\xdc\x04\x01\xbb\x03\x00\x00GET",
+    b"\x01\x21\x21\x00\x24" + bytes(36),
+    b"\x01\x20\x00\x00\x00",
+    b"\x03GET / HTTP/1.1\r\n\r\n",
+]
+
+
+# Scripts of whole connections: what `proxy/fuzz/src/stage.rs` reads.
+NEW, SEND, FIN, CLOSE, RESET, PAUSE = 1, 0, 2, 3, 4, 5
+ANSWER, SFIN, SCLOSE, SRESET, FLOOD, SPAUSE = 6, 8, 9, 10, 11, 12
+SWEEP, SERVER, RELOAD = 13, 14, 15
+
+
+def act(what: int, payload: bytes = b"", place: int = 0, at_once: bool = False) -> bytes:
+    return bytes([0x80 | (0x40 if at_once else 0) | place << 4 | what]) + payload
+
+
+GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+HEAD = b"HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+EXPECT = b"PUT /e HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+UPGRADE = b"GET /u HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+OLD = b"GET /o HTTP/1.0\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX-M: \x7f\r\n\r\na\x7fb"
+OK_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na\x7fb\r\n0\r\nX-T: \x7f\r\n\r\n"
+OK_CLOSE = b"HTTP/1.1 200 OK\r\n\r\nsome \x7f"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+EARLY = b"HTTP/1.1 413 No\r\nContent-Length: 1\r\n\r\n\x7f"
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+SWITCH = b"HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x7f"
+CONNECTIONS = [
+    act(NEW, GET) + act(ANSWER, OK) + act(SEND, GET) + act(ANSWER, OK),
+    act(NEW, GET) + act(ANSWER, OK) + act(NEW, GET) + act(ANSWER, OK) + act(SEND, POST, 1) + act(ANSWER, OK_CHUNKED),
+    act(NEW, GET) + act(NEW, POST) + act(ANSWER, OK, 1) + act(ANSWER, OK),
+    act(NEW, GET + GET + POST) + act(ANSWER, OK) + act(ANSWER, OK) + act(ANSWER, OK),
+    act(NEW, CHUNKED) + act(SEND, b"1\r\nx\r\n0\r\n\r\n") + act(ANSWER, OK_CHUNKED) + act(SEND, GET) + act(ANSWER, OK),
+    act(NEW, CHUNKED) + act(ANSWER, EARLY) + act(SEND, b"1\r\nx\r\n") + act(NEW, GET) + act(ANSWER, OK),
+    act(NEW, EXPECT) + act(ANSWER, CONTINUE) + act(SEND, b"hello") + act(ANSWER, OK),
+    act(NEW, UPGRADE) + act(ANSWER, SWITCH) + act(SEND, b"ping") + act(ANSWER, b"pong\x7f") + act(FIN) + act(ANSWER, b"bye") + act(SFIN),
+    act(NEW, UPGRADE) + act(ANSWER, OK) + act(SEND, GET) + act(ANSWER, OK),
+    act(NEW, OLD) + act(ANSWER, OK_CLOSE) + act(SFIN),
+    act(NEW, GET) + act(ANSWER, OK_CLOSE) + act(SCLOSE) + act(SEND, GET) + act(ANSWER, OK_CLOSE) + act(SRESET),
+    act(NEW, GET) + act(ANSWER, OK + OK) + act(NEW, GET) + act(ANSWER, OK),
+    act(NEW, GET) + act(ANSWER, OK) + act(ANSWER, OK) + act(NEW, GET) + act(ANSWER, OK),
+    act(NEW, GET) + act(ANSWER, OK) + act(SCLOSE) + act(NEW, GET) + act(ANSWER, OK),
+    act(NEW, GET) + act(ANSWER, OK) + act(SEND, POST, at_once=True) + act(SRESET) + act(ANSWER, OK),
+    act(NEW, GET) + act(SCLOSE) + act(ANSWER, OK) + act(SCLOSE),
+    act(NEW, HEAD) + act(ANSWER, OK[:-3]) + act(SEND, GET) + act(ANSWER, NO_CONTENT),
+    act(NEW, GET) + act(PAUSE) + act(ANSWER, b"HTTP/1.1 200 OK\r\n\r\n") + act(FLOOD, b"\x7f" * 64) + act(FLOOD, b"\x7f" * 64) + act(PAUSE),
+    act(NEW, POST[:-3]) + act(SWEEP, place=3) + act(NEW, GET) + act(SWEEP, place=3) + act(ANSWER, OK),
+    act(NEW, GET) + act(CLOSE) + act(SWEEP, place=1) + act(NEW, GET) + act(ANSWER, OK),
+    act(NEW, GET) + act(RESET) + act(ANSWER, OK) + act(NEW, GET) + act(ANSWER, OK),
+    act(SERVER, b"", 1) + act(NEW, GET) + act(SCLOSE) + act(ANSWER, OK) + act(NEW, GET) + act(ANSWER, OK),
+    act(NEW, GET) + act(ANSWER, OK) + act(SERVER, b"", 1) + act(SEND, GET, at_once=True) + act(SCLOSE) + act(SCLOSE) + act(ANSWER, OK),
+    act(SERVER, b"") + act(NEW, GET) + act(ANSWER, OK) + act(SERVER, b"", 1) + act(NEW, GET),
+    act(SERVER, b"x") + act(SERVER, b"xx", 1) + act(NEW, GET) + act(ANSWER, OK),
+    act(NEW, GET) + act(RELOAD) + act(ANSWER, OK) + act(SEND, GET) + act(ANSWER, OK) + act(RELOAD, place=3) + act(SEND, GET) + act(ANSWER, OK),
+    act(NEW, b"GET / HTTP/1.1\r\nHost: a\r\nCookie: sid=0123456789abcdef\r\n") + act(SEND, b"X: y\r\n\r\n") + act(ANSWER, OK[:20]) + act(ANSWER, OK[20:]),
+    act(NEW, b"GET / HTTP/1.1\r\n") + act(SWEEP, place=3) + act(SEND, b"\r\n"),
+    act(NEW, b"HEAD / HTTP/1.1\r\nHost a\r\n\r\n") + act(NEW, b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nIdempotency-Key: x\r\n\r\n.") + act(ANSWER, OK),
+]
 
 
 def write(target: str, seeds: list[bytes]) -> None:
@@ -60,3 +126,5 @@ write("chunks", [bytes([cut]) + seed for seed in CHUNKS for cut in (0, 4)])
 write("cookie", COOKIES)
 write("target", [bytes([method, policy]) + seed for seed in TARGETS for method, policy in ((0, 0), (1, 1), (2, 2))])
 write("exchange", [b"\x00" + seed for seed in REQUESTS] + [bytes([choice]) + seed for seed in RESPONSES for choice in (1, 3, 5)])
+write("proxy_protocol", PROXY_HEADERS)
+write("connection", CONNECTIONS)

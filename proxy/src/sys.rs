@@ -7,7 +7,7 @@
 
 use std::io;
 use std::net::TcpStream;
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags, accept_with, recv, send};
@@ -86,6 +86,15 @@ pub fn readiness(fd: RawFd) -> Readiness {
     }
 }
 
+/// Whether nothing has arrived, neither bytes nor an end: one system call.
+#[must_use]
+pub fn is_quiet(fd: RawFd) -> bool {
+    let Some(fd) = borrow(fd) else { return false };
+    let mut byte = [0_u8; 1];
+    let seen = recv(fd, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
+    matches!(seen, Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR))
+}
+
 /// Polls many descriptors at once without waiting; `on_event(position)` for each that has any
 /// event, an idle connection having none.
 pub fn poll_any(fds: &[RawFd], mut on_event: impl FnMut(usize)) {
@@ -125,6 +134,18 @@ pub fn try_accept(listener: RawFd) -> Option<TcpStream> {
     let accepted = accept_with(borrow(listener)?, SocketFlags::CLOEXEC).ok()?;
     let accepted: OwnedFd = accepted;
     Some(accepted.into())
+}
+
+/// A descriptor to be held for [`next_descriptor`]; `None` when there is none.
+#[must_use]
+pub fn new_reserve() -> Option<OwnedFd> {
+    rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).ok()
+}
+
+/// The number that the next new descriptor of this process gets; `None` when there is none left.
+#[must_use]
+pub fn next_descriptor(reserve: &OwnedFd) -> Option<RawFd> {
+    rustix::io::fcntl_dupfd_cloexec(reserve, 0).ok().map(|next| next.as_raw_fd())
 }
 
 /// Pins the calling thread to one CPU.

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use sundew::worker::inbox::{Message, ServerState, Snapshot};
-use sundew::worker::{WorkerOptions, start};
+use sundew::worker::{Caps, WorkerOptions, start};
 use sundew_config::load::{FlagOptions, from_flags};
 use sundew_config::model::{DriverChoice, EntryPointIndex};
 
@@ -94,7 +94,7 @@ fn allocations_of_a_window(driver: DriverChoice) -> usize {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
-    let state = ServerState { is_up: true, addresses: Arc::from([server]) };
+    let state = ServerState { is_up: true, addresses: Arc::from([server.into()]) };
     let snapshot = Snapshot { model: Arc::new(model), servers: vec![vec![state]] };
     let (reports, _kept) = tokio::sync::mpsc::unbounded_channel();
     let options = WorkerOptions {
@@ -104,7 +104,7 @@ fn allocations_of_a_window(driver: DriverChoice) -> usize {
         listeners: vec![(EntryPointIndex(0), listener)],
         snapshot: Arc::new(snapshot),
         access_log: None,
-        connection_cap: None,
+        caps: Caps::default(),
     };
     let worker = start(options, reports).unwrap();
 

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sundew::io::Address;
 use sundew::worker::inbox::{Message, Report, ServerState, Snapshot};
-use sundew::worker::{WorkerHandle, WorkerOptions, start};
+use sundew::worker::{Caps, WorkerHandle, WorkerOptions, start};
 use sundew_config::load::{FlagOptions, from_flags};
 use sundew_config::model::{DriverChoice, EntryPointIndex, ServerIndex, ServiceIndex};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -66,7 +67,10 @@ fn run(driver: DriverChoice, places: &[&[SocketAddr]]) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
-    let state = |it: &&[SocketAddr]| ServerState { is_up: true, addresses: Arc::from(*it) };
+    let state = |it: &&[SocketAddr]| ServerState {
+        is_up: true,
+        addresses: it.iter().copied().map(Address::from).collect(),
+    };
     let servers = vec![places.iter().map(state).collect()];
     let (reports, kept) = tokio::sync::mpsc::unbounded_channel();
     let options = WorkerOptions {
@@ -76,7 +80,7 @@ fn run(driver: DriverChoice, places: &[&[SocketAddr]]) -> Running {
         listeners: vec![(EntryPointIndex(0), listener)],
         snapshot: Arc::new(Snapshot { model: Arc::new(model), servers }),
         access_log: None,
-        connection_cap: None,
+        caps: Caps::default(),
     };
     let worker = start(options, reports).unwrap();
     let client = TcpStream::connect(address).unwrap();
@@ -165,7 +169,7 @@ fn new_addresses_are_applied_within_10_ms() {
         let mut best = Duration::MAX;
         for turn in 0..TRIES {
             let (to, name) = if turn % 2 == 0 { (b, "b") } else { (a, "a") };
-            let took = running.time_of(moved(to), |one, other| (one, other) == (name, name));
+            let took = running.time_of(moved(to.into()), |one, other| (one, other) == (name, name));
             best = best.min(took);
         }
         assert!(best < APPLY_MAX, "{driver:?}: {best:?}");
@@ -196,7 +200,7 @@ fn without_addresses_a_server_refuses_until_it_has_some() {
         let found = Message::Addresses {
             service: SERVICE,
             server: ServerIndex(0),
-            addresses: Arc::from([a]),
+            addresses: Arc::new([a.into()]),
         };
         running.time_of(found, |one, other| (one, other) == ("a", "a"));
         running.stop();

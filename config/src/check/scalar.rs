@@ -93,6 +93,39 @@ fn duration_part(text: &str) -> Option<(Duration, &str)> {
     Some((Duration::from_nanos(u64::try_from(total).ok()?), rest))
 }
 
+const SIZE_HELP: &str = "write bytes, or a size such as 512MiB or 2GB";
+
+/// The bytes of a size that is not zero; `None` after a report.
+pub(super) fn size(at: &At<'_>, text: &str) -> Option<u64> {
+    match parse_size(text) {
+        None => at.error(format!("`{text}` is not a size"), SIZE_HELP),
+        Some(0) => at.error("must be more than zero", SIZE_HELP),
+        bytes => return bytes,
+    }
+    None
+}
+
+/// A whole number of bytes, or of a unit: `KiB`, `MiB`, `GiB`, `TiB` (also without the `B`) count
+/// in 1024, `kB`, `MB`, `GB`, `TB` in 1000; in any case.
+pub(super) fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let unit_at = text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let unit_bytes: u64 = match &*unit.trim_start().to_ascii_lowercase() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        "kib" | "ki" => 1 << 10,
+        "mib" | "mi" => 1 << 20,
+        "gib" | "gi" => 1 << 30,
+        "tib" | "ti" => 1 << 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit_bytes)
+}
+
 /// `number` when it is in `range`, else `default` after a report.
 pub(super) fn in_range<T>(
     at: &At<'_>,

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::scalar::is_longer_than;
-use crate::model::{Endpoint, Server};
+use crate::model::{Endpoint, Server, UNIX_PATH_BYTES_MAX};
 use crate::source::At;
 
 /// Why a URL cannot be used, and what to write instead.
@@ -12,6 +12,7 @@ type UrlError = (String, &'static str);
 /// Its authority and path stand in every head that is sent to the server.
 pub(super) const URL_BYTES_MAX: usize = 2048;
 const URL_HELP: &str = "write http://host:port";
+const UNIX_HELP: &str = "write unix:/path/to/socket";
 
 /// A server at `url`; `None` after a report.
 pub(crate) fn server(url: &str, weight: u32, preserve_path: bool, at: &At<'_>) -> Option<Server> {
@@ -52,6 +53,9 @@ fn parse(url: &str) -> Result<Parsed<'_>, UrlError> {
         let message = format!("`{}` holds blanks or characters beyond ASCII", url.escape_debug());
         return Err((message, "percent-encode them (a host name: its xn-- form)"));
     }
+    if let Some(path) = unix_path(url) {
+        return unix(url, path);
+    }
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err((format!("`{url}` has no scheme"), URL_HELP));
     };
@@ -75,6 +79,28 @@ fn parse(url: &str) -> Result<Parsed<'_>, UrlError> {
         return Err((message, "write %25 for a percent sign"));
     }
     Ok(Parsed::Http { authority, endpoint, path, query })
+}
+
+/// What follows `unix:`, also written `unix://`; `None` for another scheme.
+fn unix_path(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once(':')?;
+    scheme.eq_ignore_ascii_case("unix").then(|| rest.strip_prefix("//").unwrap_or(rest))
+}
+
+/// A Unix socket has no host, so it is told the one that curl and Docker tell theirs.
+fn unix<'u>(url: &str, path: &str) -> Result<Parsed<'u>, UrlError> {
+    if !path.starts_with('/') {
+        return Err((format!("`{url}` has no absolute path"), UNIX_HELP));
+    }
+    if path.len() > UNIX_PATH_BYTES_MAX {
+        let message = format!("`{url}` has a path of more than {UNIX_PATH_BYTES_MAX} bytes");
+        return Err((message, "put the socket into a folder with a shorter name"));
+    }
+    if path.contains(['?', '#', '%']) || path.ends_with('/') {
+        return Err((format!("`{url}` is not the path of a socket"), UNIX_HELP));
+    }
+    let endpoint = Endpoint::Unix { path: path.to_owned() };
+    Ok(Parsed::Http { authority: "localhost", endpoint, path: "", query: None })
 }
 
 fn endpoint(authority: &str) -> Result<Endpoint, String> {

@@ -7,8 +7,8 @@ use super::dynamic::{Found, Reference, qualified, reference};
 use super::health_check::health_check;
 use super::server::server;
 use crate::model::{
-    LoadBalancer, Server, Service, ServiceIndex, ServiceKind, TransportIndex, Weighted,
-    WeightedChild,
+    HealthCheck, LoadBalancer, Server, Service, ServiceIndex, ServiceKind, TransportIndex,
+    Weighted, WeightedChild,
 };
 use crate::raw;
 use crate::source::At;
@@ -137,6 +137,7 @@ impl<'a> Services<'a> {
             raw.health_check.as_ref().map(|it| health_check(it, &at.key("healthCheck")));
         let transport = self.transport(raw.servers_transport.as_deref(), at);
         let servers = servers(raw, at);
+        warn_of_port_without_host(health_check.as_ref(), servers.as_deref(), at);
         let known = check_strategy(raw.strategy.as_deref(), at);
         known.then_some(LoadBalancer {
             servers: servers?,
@@ -287,6 +288,18 @@ fn weight(written: Option<i64>, at: &At<'_>) -> u32 {
         at.wrong(format!("{written} is not a weight"), help);
         if written < 0 { 0 } else { u32::MAX }
     })
+}
+
+/// A check's `port` replaces that of a URL, and a Unix socket has none to replace.
+fn warn_of_port_without_host(check: Option<&HealthCheck>, servers: Option<&[Server]>, at: &At<'_>) {
+    let has_port = check.is_some_and(|it| it.port.is_some());
+    let sockets = || servers.unwrap_or_default().iter().filter(|it| it.endpoint.host().is_none());
+    if has_port && let Some(server) = sockets().next() {
+        at.keys(&["healthCheck", "port"]).warning(
+            format!("`{}` has no port: it is probed through its socket", server.url),
+            "remove `port`, or move the server to a service of its own",
+        );
+    }
 }
 
 /// Every server, or `None` when one of them was refused: under Traefik too it takes the service

@@ -1,13 +1,15 @@
 //! The `sundew:` section.
 
-use super::scalar::{in_range, limit, positive, word};
-use crate::model::{DriverChoice, Limits, Settings};
+use super::scalar::{in_range, limit, positive, size, word};
+use crate::model::{DriverChoice, Limits, MemoryLimit, Settings};
 use crate::raw;
 use crate::source::At;
 
 const WORKERS_MAX: i64 = 1024;
 /// The kernel's own limit on a ring.
 const RING_ENTRIES_MAX: i64 = 32_768;
+/// Less than any process of ours needs: a unit that was forgotten.
+const MEMORY_BYTES_MIN: u64 = 1 << 20;
 
 /// `sundew`.
 pub(super) fn settings(raw: &raw::Sundew, at: &At<'_>) -> Settings {
@@ -64,9 +66,29 @@ fn limits(raw: &raw::Limits, at: &At<'_>) -> Limits {
         body_rate_window: time("bodyRateWindow", &raw.body_rate_window, default.body_rate_window),
         send_timeout: time("sendTimeout", &raw.send_timeout, default.send_timeout),
         tunnel_idle_timeout: limit(idle, raw.tunnel_idle_timeout.as_ref(), None),
-        connections_max: raw.connections.map(|number| {
-            in_range(&at.key("connections"), Some(number), 1..=i64::from(u32::MAX), usize::MAX)
-        }),
+        connections_max: count(
+            &at.key("connections"),
+            raw.connections,
+            u32::MAX.into(),
+            usize::MAX,
+        ),
+        connections_per_address_max: count(
+            &at.key("connectionsPerAddress"),
+            raw.connections_per_address,
+            u32::MAX.into(),
+            u32::MAX,
+        ),
+        requests_per_connection_max: count(
+            &at.key("requestsPerConnection"),
+            raw.requests_per_connection,
+            i64::MAX,
+            u64::MAX,
+        ),
+        request_body_bytes_max: raw
+            .request_body_bytes
+            .as_ref()
+            .and_then(|text| size(&at.key("requestBodyBytes"), text)),
+        memory: memory(raw.memory.as_deref(), &at.key("memory")),
     };
     if limits.request_line_bytes_max > limits.head_bytes_max {
         at.error(
@@ -78,4 +100,27 @@ fn limits(raw: &raw::Limits, at: &At<'_>) -> Limits {
         );
     }
     limits
+}
+
+/// A number of things, `None` when it is not written.
+fn count<T: TryFrom<i64>>(at: &At<'_>, number: Option<i64>, max: i64, otherwise: T) -> Option<T> {
+    number.map(|number| in_range(at, Some(number), 1..=max, otherwise))
+}
+
+fn memory(text: Option<&str>, at: &At<'_>) -> MemoryLimit {
+    match text.map(str::trim) {
+        None => MemoryLimit::Auto,
+        Some(word) if word.eq_ignore_ascii_case("auto") => MemoryLimit::Auto,
+        Some(word) if matches!(&*word.to_ascii_lowercase(), "off" | "false") => MemoryLimit::Off,
+        Some(text) => match size(at, text) {
+            Some(bytes) if bytes < MEMORY_BYTES_MIN => {
+                at.error(
+                    format!("{bytes} bytes are less than a process needs"),
+                    "write at least 1MiB, or off",
+                );
+                MemoryLimit::Auto
+            }
+            bytes => bytes.map_or(MemoryLimit::Auto, MemoryLimit::Bytes),
+        },
+    }
 }

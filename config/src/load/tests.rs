@@ -53,8 +53,8 @@ fn ports(model: &Model) -> Vec<(String, u16)> {
     model
         .load_balancers()
         .map(|(_, service, balancer)| {
-            let Endpoint::Tcp { port, .. } = balancer.servers[0].endpoint;
-            (service.name.clone(), port)
+            let Endpoint::Tcp { port, .. } = &balancer.servers[0].endpoint else { panic!() };
+            (service.name.clone(), *port)
         })
         .collect()
 }
@@ -110,6 +110,11 @@ fn a_sticky_example_becomes_the_model_that_traefik_would_run() {
     assert_eq!(model.transports[0].idle_per_server_max, 100);
     assert_eq!(model.transports[1].idle_per_server_max, 20);
     assert!(initial.statics.file_provider.unwrap().watch);
+    let limits = initial.statics.settings.limits;
+    let (addresses, requests) =
+        (limits.connections_per_address_max, limits.requests_per_connection_max);
+    assert_eq!((addresses, requests), (Some(200), Some(10_000)));
+    assert_eq!(limits.request_body_bytes_max, Some(100 << 20));
 }
 
 #[test]

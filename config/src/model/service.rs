@@ -66,6 +66,25 @@ pub enum Endpoint {
         /// 80 unless written.
         port: u16,
     },
+    /// `unix:/path`: a Unix-domain stream socket.
+    Unix {
+        /// Absolute, at most [`UNIX_PATH_BYTES_MAX`] bytes.
+        path: String,
+    },
+}
+
+/// What fits into the kernel's `sun_path` beside its closing NUL (unix(7)).
+pub const UNIX_PATH_BYTES_MAX: usize = 107;
+
+impl Endpoint {
+    /// Host name or literal address; `None` for a Unix socket.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::Tcp { host, .. } => Some(host),
+            Self::Unix { .. } => None,
+        }
+    }
 }
 
 /// `weighted`: chooses among services.

@@ -64,6 +64,28 @@ pub struct Limits {
     pub tunnel_idle_timeout: Option<Duration>,
     /// `connections`: of clients, in the whole process (G6); off unless written.
     pub connections_max: Option<usize>,
+    /// `connectionsPerAddress`: of one client address (of one /64 with IPv6), in the whole process
+    /// (G6); off unless written.
+    pub connections_per_address_max: Option<u32>,
+    /// `requestsPerConnection`: after so many a client's connection is closed (G4); off unless
+    /// written. `keepAliveMaxRequests` of an entry point goes before it.
+    pub requests_per_connection_max: Option<u64>,
+    /// `requestBodyBytes`: of one request, without its framing (B14); off unless written.
+    pub request_body_bytes_max: Option<u64>,
+    /// `memory` (G7).
+    pub memory: MemoryLimit,
+}
+
+/// `sundew.limits.memory`: what the process measures its memory against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MemoryLimit {
+    /// The limit of the process's control group; none where that has none.
+    #[default]
+    Auto,
+    /// None.
+    Off,
+    /// So many bytes of resident memory.
+    Bytes(u64),
 }
 
 impl Limits {
@@ -95,6 +117,10 @@ impl Default for Limits {
             send_timeout: Self::SEND_TIMEOUT,
             tunnel_idle_timeout: None,
             connections_max: None,
+            connections_per_address_max: None,
+            requests_per_connection_max: None,
+            request_body_bytes_max: None,
+            memory: MemoryLimit::Auto,
         }
     }
 }

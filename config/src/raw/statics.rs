@@ -276,4 +276,8 @@ pub(crate) struct Limits {
     pub(crate) send_timeout: Option<String>,
     pub(crate) tunnel_idle_timeout: Option<String>,
     pub(crate) connections: Option<i64>,
+    pub(crate) connections_per_address: Option<i64>,
+    pub(crate) requests_per_connection: Option<i64>,
+    pub(crate) request_body_bytes: Option<String>,
+    pub(crate) memory: Option<String>,
 }

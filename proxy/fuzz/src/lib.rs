@@ -1,4 +1,11 @@
-//! What the fuzz targets share: limits, and what must be true of the bytes of every accepted head.
+//! What the fuzz targets share: limits, what must be true of the bytes of every accepted head, and
+//! the stage on which whole connections are played.
+
+pub mod judge;
+pub mod memory;
+pub mod peers;
+pub mod stage;
+pub mod wire;
 
 use sundew::http1::fields::Fields;
 use sundew::http1::head::HeadLimits;

@@ -1,10 +1,9 @@
 //! One server as a worker knows it; survives reloads that keep its service and URL.
 
 use std::cell::{Cell, Ref, RefCell};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::io::Stream;
+use crate::io::{Address, Stream};
 
 /// What the control thread says about a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +11,7 @@ pub struct ServerFacts {
     /// Not down by its active health check.
     pub is_up: bool,
     /// Where it is, in the order in which to try; empty: its name does not resolve, so it refuses.
-    pub addresses: Arc<[SocketAddr]>,
+    pub addresses: Arc<[Address]>,
 }
 
 /// A connection to a server that waits for its next request.
@@ -21,7 +20,7 @@ pub struct Idle {
     /// The connection.
     pub stream: Stream,
     /// Where it leads.
-    pub address: SocketAddr,
+    pub address: Address,
     /// When its last exchange ended.
     pub since_ms: u64,
 }
@@ -33,7 +32,7 @@ pub struct Server {
     pub url: Box<str>,
     is_up: Cell<bool>,
     is_retired: Cell<bool>,
-    addresses: RefCell<Arc<[SocketAddr]>>,
+    addresses: RefCell<Arc<[Address]>>,
     /// Idle connections, the one used last at the end.
     pub idle: RefCell<Vec<Idle>>,
 }
@@ -76,12 +75,12 @@ impl Server {
 
     /// Where it is.
     #[must_use]
-    pub fn addresses(&self) -> Ref<'_, [SocketAddr]> {
+    pub fn addresses(&self) -> Ref<'_, [Address]> {
         Ref::map(self.addresses.borrow(), |addresses| &**addresses)
     }
 
     /// Moved: idle connections to where it is no more are closed.
-    pub fn set_addresses(&self, addresses: &Arc<[SocketAddr]>) {
+    pub fn set_addresses(&self, addresses: &Arc<[Address]>) {
         self.idle.borrow_mut().retain(|idle| addresses.contains(&idle.address));
         *self.addresses.borrow_mut() = Arc::clone(addresses);
     }

@@ -368,12 +368,12 @@ fn equal_urls_keep_apart_across_reloads() {
 
 #[test]
 fn what_the_control_thread_knows_counts_more_than_what_was_carried_over() {
-    let address: SocketAddr = "127.0.0.1:1001".parse().unwrap();
-    let facts = |is_up| vec![vec![ServerFacts { is_up, addresses: Arc::new([address]) }]];
+    let address: crate::io::Address = "127.0.0.1:1001".parse::<SocketAddr>().unwrap().into();
+    let facts = |is_up| vec![vec![ServerFacts { is_up, addresses: Arc::new([address.clone()]) }]];
     let service = || vec![balancer("app", "", &[(A, 1)])];
     let before = build(service(), &facts(false), None);
     assert!(!runtime(&before, 0).is_up());
-    assert_eq!(*runtime(&before, 0).addresses(), [address]);
+    assert_eq!(&*runtime(&before, 0).addresses(), std::slice::from_ref(&address));
     let after = build(service(), &facts(true), Some(&before));
     assert!(Rc::ptr_eq(&runtime(&before, 0), &runtime(&after, 0)) && runtime(&after, 0).is_up());
 }

@@ -6,6 +6,34 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use sundew_config::model::Limits;
+
+use super::address_cap::AddressCap;
+use super::descriptors::DescriptorCap;
+
+/// What the whole process may hold, for every worker; nothing is limited by default.
+#[derive(Clone, Debug, Default)]
+pub struct Caps {
+    /// Connections of clients; no limit when `None`.
+    pub connections: Option<Arc<ConnectionCap>>,
+    /// Connections of each client address; no limit when `None`.
+    pub addresses: Option<Arc<AddressCap>>,
+    /// Open files.
+    pub descriptors: DescriptorCap,
+}
+
+impl Caps {
+    /// As the `sundew:` section and the kernel set them.
+    #[must_use]
+    pub fn new(limits: &Limits, descriptors: DescriptorCap) -> Self {
+        Self {
+            connections: limits.connections_max.map(ConnectionCap::new),
+            addresses: limits.connections_per_address_max.map(AddressCap::new),
+            descriptors,
+        }
+    }
+}
+
 /// The limit, shared by all workers.
 #[derive(Debug)]
 pub struct ConnectionCap {

@@ -25,7 +25,7 @@ impl Connection {
     /// Writes the request into the exchange's large buffer.
     ///
     /// # Errors
-    /// A chunked body that is malformed already.
+    /// A chunked body that is malformed or too large already.
     pub(super) fn compose(&self, exchange: &mut Exchange) -> Result<Composed, ProxyError> {
         let Exchange { asked, response, picked: Some(picked), .. } = exchange else {
             return Err(ProxyError::NoServer);
@@ -40,7 +40,8 @@ impl Connection {
         let mut path = std::mem::take(&mut request.scratch);
         self.write_head(request, picked, &mut path, &mut out);
         request.scratch = path;
-        let composed = write_body(request, response, &mut out);
+        let bytes_max = self.shared.entry.body_bytes_max;
+        let composed = write_body(request, response, &mut out, bytes_max);
         response.buffer = Buf::from_parts(out, 0);
         composed
     }
@@ -118,6 +119,7 @@ fn write_body(
     request: &mut Request,
     response: &mut Response,
     out: &mut Vec<u8>,
+    bytes_max: u64,
 ) -> Result<Composed, ProxyError> {
     let head_bytes = request.head.bytes;
     let body = request.buffer.filled().get(head_bytes..).unwrap_or(&[]);
@@ -143,6 +145,9 @@ fn write_body(
             response.decoder.reset();
             let encoded = encode_chunked_body(body, &mut response.decoder, out)
                 .map_err(|_malformed| ProxyError::RequestMalformed)?;
+            if encoded.data_bytes as u64 > bytes_max {
+                return Err(ProxyError::RequestBodyTooLarge);
+            }
             let is_whole = response.decoder.is_done();
             response.decoder.reset();
             if !is_whole {

@@ -363,7 +363,10 @@ impl Delivery<'_> {
         self.shared.watch.upstream_answered();
         match received {
             Ok(_) => Ok(()),
-            Err(ProxyError::ServerClosed) if self.response.relay.ends_with_connection() => {
+            Err(ProxyError::ServerClosed)
+                if self.response.relay.ends_with_connection()
+                    && !self.asked.gate.has_send_failed() =>
+            {
                 let piece = self.response.relay.finish();
                 self.response.buffer.reset_with_room(HEAD_ROOM_BYTES);
                 match self.send_piece(piece, 0, false).await {

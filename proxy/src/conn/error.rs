@@ -19,6 +19,8 @@ pub enum ProxyError {
     RequestLineTooLong,
     /// The head is too large.
     RequestHeadTooLarge,
+    /// The body is larger than is taken.
+    RequestBodyTooLarge,
     /// A transfer coding that is not spoken here.
     RequestNotImplemented,
     /// CONNECT: this is no forward proxy.
@@ -33,6 +35,8 @@ pub enum ProxyError {
     NoRouter,
     /// No server is up.
     NoServer,
+    /// There is no memory for it.
+    Overloaded,
     /// No server takes the connection.
     ServerRefused,
     /// The connection to the server timed out.
@@ -51,13 +55,20 @@ impl ProxyError {
     /// What the client gets.
     #[must_use]
     pub fn response(self) -> OwnResponse {
-        let bare = |status| OwnResponse { status, body: reason(status), kind: BodyKind::Bare };
-        let plain = |status, body| OwnResponse { status, body, kind: BodyKind::Plain };
+        let bare = |status| OwnResponse {
+            status,
+            body: reason(status),
+            kind: BodyKind::Bare,
+            retry_after_s: None,
+        };
+        let plain =
+            |status, body| OwnResponse { status, body, kind: BodyKind::Plain, retry_after_s: None };
         match self {
             Self::RequestMalformed => plain(400, "400 Bad Request"),
             Self::RequestVersion => plain(505, "505 HTTP Version Not Supported"),
             Self::RequestLineTooLong => plain(414, "414 Request URI Too Long"),
             Self::RequestHeadTooLarge => plain(431, "431 Request Header Fields Too Large"),
+            Self::RequestBodyTooLarge => plain(413, "413 Request Entity Too Large"),
             Self::RequestNotImplemented => plain(501, "501 Not Implemented"),
             Self::ConnectMethod => OwnResponse { body: "", ..bare(501) },
             Self::RequestExpectation => OwnResponse { body: "", ..bare(417) },
@@ -66,11 +77,17 @@ impl ProxyError {
                 status: 404,
                 body: "404 page not found\n",
                 kind: BodyKind::PlainNoSniff,
+                retry_after_s: None,
+            },
+            Self::Overloaded => OwnResponse {
+                retry_after_s: Some(OVERLOADED_RETRY_AFTER_S),
+                ..plain(503, "503 Service Unavailable")
             },
             Self::NoServer => OwnResponse {
                 status: 503,
                 body: "no available server\n",
                 kind: BodyKind::PlainNoSniff,
+                retry_after_s: None,
             },
             Self::ServerRefused
             | Self::ServerClosed
@@ -91,6 +108,7 @@ impl ProxyError {
                 | Self::RequestVersion
                 | Self::RequestLineTooLong
                 | Self::RequestHeadTooLarge
+                | Self::RequestBodyTooLarge
                 | Self::RequestNotImplemented
                 | Self::ConnectMethod
                 | Self::RequestExpectation
@@ -130,6 +148,10 @@ impl From<ConnectError> for ProxyError {
         }
     }
 }
+
+/// When a client that met [`ProxyError::Overloaded`] may try again: memory comes back in seconds, and
+/// somebody else may be asked meanwhile.
+const OVERLOADED_RETRY_AFTER_S: u32 = 1;
 
 /// Longest wait for a client to take its last response before the connection is closed, and most
 /// bytes of it that are swallowed meanwhile: a close with unread bytes would be a reset, which

@@ -77,12 +77,9 @@ impl Connection {
         let Shared { local, watch, .. } = &self.shared;
         let Exchange { asked, picked, lease, service, .. } = exchange;
         let Some(picked) = picked else { return Err(ConnectError::Refused) };
-        let now_ms = local.clock.now_ms();
-        watch.await_upstream(now_ms, NEVER);
+        watch.await_upstream(local.clock.now_ms(), NEVER);
         if !must_connect {
-            let request = &asked.request;
-            let is_once = request.control.framing != Framing::Empty || !request.is_idempotent();
-            *lease = upstream::take_idle(&picked.server, now_ms, is_once);
+            *lease = upstream::take_idle(&picked.server);
             if lease.is_some() {
                 return Ok(());
             }
@@ -99,7 +96,17 @@ impl Connection {
             dial_timeout
         };
         // Boxed: a connect with its timer is large, and rare beside exchanges.
-        *lease = Some(Box::pin(upstream::connect(&picked.server, limit)).await?);
+        let descriptors = &local.descriptors;
+        let connected = upstream::connect(&picked.server, limit, descriptors.connect_end());
+        *lease = match Box::pin(connected).await {
+            Ok(connected) => Some(connected),
+            Err(refused) => {
+                if refused == ConnectError::Exhausted {
+                    descriptors.note_refused();
+                }
+                return Err(refused);
+            }
+        };
         Ok(())
     }
 
@@ -246,6 +253,9 @@ impl Connection {
         let count = response.buffer.len();
         let sent = lease.stream.write.send(&mut response.buffer, count, &self.shared.watch).await;
         Shared::note_sent(exchange);
+        if sent.is_err() {
+            exchange.asked.gate.note_send_failed();
+        }
         sent
     }
 

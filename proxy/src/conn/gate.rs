@@ -10,6 +10,7 @@ pub struct Gate {
     upload_done: Cell<bool>,
     response_begun: Cell<bool>,
     continue_given: Cell<bool>,
+    send_failed: Cell<bool>,
     waiting: RefCell<Option<Waker>>,
 }
 
@@ -43,6 +44,18 @@ impl Gate {
     pub fn note_response_begun(&self) {
         self.response_begun.set(true);
         self.wake();
+    }
+
+    /// The server's socket refused bytes: it has reset the connection.
+    #[must_use]
+    pub fn has_send_failed(&self) -> bool {
+        self.send_failed.get()
+    }
+
+    /// A socket reports a reset once. A send that met it leaves the receiving side with what looks
+    /// like an orderly end.
+    pub fn note_send_failed(&self) {
+        self.send_failed.set(true);
     }
 
     /// The client has been told `100 Continue`.

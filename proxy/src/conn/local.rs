@@ -10,8 +10,10 @@ use sundew_config::model::{
     StaticModel,
 };
 
-use super::cap::ConnectionCap;
+use super::cap::Caps;
+use super::descriptors::Descriptors;
 use super::exchange::Exchange;
+use super::pressure::Pressure;
 use crate::cluster::Tables;
 use crate::http1::head::HeadLimits;
 use crate::http1::target::TargetPolicy;
@@ -52,10 +54,14 @@ pub struct Local {
     pub ping_terminating_status: u16,
     /// `/ping` says so.
     pub is_terminating: Cell<bool>,
+    /// How much the worker may take on.
+    pub pressure: Cell<Pressure>,
     /// Responses say `Connection: close`.
     pub is_stopping: Cell<bool>,
-    /// Connections of all workers together; no limit when `None`.
-    pub connection_cap: Option<Arc<ConnectionCap>>,
+    /// What all workers together may hold.
+    pub caps: Caps,
+    /// Open files.
+    pub descriptors: Descriptors,
     /// How much may be sent twice.
     pub retry_budget: RetryBudget,
     /// What an operator reads.
@@ -96,6 +102,8 @@ pub struct EntryPointLimits {
     pub index: usize,
     /// Its name.
     pub name: String,
+    /// Clients of this one may have some of the last open files: it answers probes.
+    pub uses_reserve: bool,
     /// Whose `X-Forwarded-*` are believed.
     pub forwarded: ForwardedHeaders,
     /// Whose PROXY protocol headers are believed.
@@ -116,6 +124,8 @@ pub struct EntryPointLimits {
     pub body_window_ms: u64,
     /// Least bytes of a body in that time.
     pub body_window_bytes_min: u64,
+    /// Bytes of a body; `u64::MAX` unless written.
+    pub body_bytes_max: u64,
     /// A send to a client may make no progress for so long.
     pub send_timeout_ms: u64,
     /// A tunnel without a byte; [`NEVER`] unless written.
@@ -157,6 +167,7 @@ impl EntryPointLimits {
         Self {
             index,
             name: entry_point.name.clone(),
+            uses_reserve: false,
             forwarded: entry_point.forwarded_headers.clone(),
             proxy_protocol: entry_point.proxy_protocol.clone(),
             head,
@@ -172,9 +183,13 @@ impl EntryPointLimits {
             body_window_bytes_min: limits
                 .body_rate_min
                 .saturating_mul(limits.body_rate_window.as_secs()),
+            body_bytes_max: limits.request_body_bytes_max.unwrap_or(u64::MAX),
             send_timeout_ms: limit_ms(Some(limits.send_timeout)),
             tunnel_idle_ms: limit_ms(limits.tunnel_idle_timeout),
-            requests_max: entry_point.keep_alive_requests_max.unwrap_or(u64::MAX),
+            requests_max: entry_point
+                .keep_alive_requests_max
+                .or(limits.requests_per_connection_max)
+                .unwrap_or(u64::MAX),
             age_max_ms: limit_ms(entry_point.keep_alive_time_max),
         }
     }
@@ -184,7 +199,14 @@ impl EntryPointLimits {
     pub fn all(statics: &StaticModel) -> Vec<Rc<Self>> {
         let limits = &statics.settings.limits;
         let each = statics.entry_points.iter().enumerate();
-        each.map(|(index, it)| Rc::new(Self::new(index, it, limits))).collect()
+        let ping = statics.ping.as_ref().and_then(|ping| ping.entry_point);
+        // The only entry point is the one that everybody uses.
+        let ping = ping.filter(|_| statics.entry_points.len() > 1);
+        let all = each.map(|(index, it)| {
+            let uses_reserve = ping.is_some_and(|ping| usize::from(ping.0) == index);
+            Rc::new(Self { uses_reserve, ..Self::new(index, it, limits) })
+        });
+        all.collect()
     }
 }
 
@@ -204,8 +226,8 @@ pub struct LocalOptions {
     pub ping_terminating_status: u16,
     /// Off when `None`.
     pub access_log: Option<AccessLog>,
-    /// Connections of all workers together; no limit when `None`.
-    pub connection_cap: Option<Arc<ConnectionCap>>,
+    /// What all workers together may hold.
+    pub caps: Caps,
     /// Called when a connection to a server failed.
     pub on_connect_failed: OnConnectFailed,
 }
@@ -227,13 +249,21 @@ impl Local {
             logs_internals: options.logs_internals,
             ping_terminating_status: options.ping_terminating_status,
             is_terminating: Cell::new(false),
+            pressure: Cell::default(),
             is_stopping: Cell::new(false),
-            connection_cap: options.connection_cap,
+            descriptors: Descriptors::new(options.caps.descriptors),
+            caps: options.caps,
             retry_budget: RetryBudget::default(),
             counters: Counters::default(),
             on_connect_failed: options.on_connect_failed,
             exchanges: RefCell::default(),
         }
+    }
+
+    /// Frees the memory that is kept for what may come.
+    pub fn shrink(&self) {
+        self.buffers.empty();
+        self.exchanges.take();
     }
 
     /// Hands in what is left of the access log.

@@ -44,9 +44,10 @@ impl Shared {
         let picked = exchange.picked.as_ref();
         let service = picked.map(|picked| picked.pick.service).or(exchange.service);
         let server = picked.and_then(Picked::configured);
-        let address = server.map(|server| {
-            let Endpoint::Tcp { host, port } = &server.endpoint;
-            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        let address = server.map(|server| match &server.endpoint {
+            Endpoint::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+            Endpoint::Tcp { host, port } => format!("{host}:{port}"),
+            Endpoint::Unix { path } => format!("unix:{path}"),
         });
         let is_tunnel = response.is_tunnel;
         let forwarded_for = request.head.fields.first(bytes, FieldName::XForwardedFor);

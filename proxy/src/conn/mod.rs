@@ -2,10 +2,12 @@
 //! for a server, leases a connection to it, and lets `upload` and `delivery` move the bytes.
 //! The steps never call each other.
 
+pub mod address_cap;
 mod answer;
 pub mod cap;
 mod compose;
 mod delivery;
+pub mod descriptors;
 mod duplex;
 pub mod error;
 pub mod exchange;
@@ -14,6 +16,7 @@ pub mod gate;
 mod guard;
 pub mod local;
 mod log;
+pub mod pressure;
 mod receive;
 mod relay;
 mod route;
@@ -25,13 +28,16 @@ use std::rc::Rc;
 
 use ipnet::IpNet;
 
+use address_cap::AddressPlace;
 use exchange::{Exchange, Request};
 use local::{Counters, EntryPointLimits, Local};
+use pressure::Pressure;
 use route::Plan;
 
 use crate::http1::forwarded::PeerText;
 use crate::io::watch::Watched;
 use crate::io::{Buf, Phase, Stream};
+use crate::sys;
 
 pub use guard::serve;
 
@@ -42,8 +48,6 @@ pub struct Connection {
     shared: Shared,
     stream: Stream,
     input: Buf,
-    /// Requests served.
-    served: u64,
 }
 
 /// What both directions of an exchange look at.
@@ -56,6 +60,9 @@ struct Shared {
     peer_text: PeerText,
     is_trusted: bool,
     began_ms: u64,
+    /// Its place among those of its address, where these are counted.
+    /// Boxed, because few have one.
+    place: Option<Box<AddressPlace>>,
 }
 
 impl Shared {
@@ -65,6 +72,13 @@ impl Shared {
         self.is_trusted = is_among(peer, trusted.insecure, &trusted.trusted_ips);
         self.peer = peer;
         self.peer_text = PeerText::new(peer.ip());
+    }
+
+    /// Takes a place among the connections of the client's address; false when there is none.
+    fn take_place(&mut self) -> bool {
+        let Some(cap) = &self.local.caps.addresses else { return true };
+        self.place = cap.take(self.peer.ip()).map(Box::new);
+        self.place.is_some()
     }
 
     /// From now on the client must take bytes as they come.
@@ -108,15 +122,33 @@ impl Connection {
             peer,
             peer_text: PeerText::new(peer.ip()),
             began_ms: local.clock.now_ms(),
+            place: None,
             local,
         };
-        Self { shared, stream, input: Buf::default(), served: 0 }
+        Self { shared, stream, input: Buf::default() }
+    }
+
+    /// Takes its place among the connections of its client's address, unless a PROXY header may
+    /// still name another client. One too many is reset: false, and nothing must be served.
+    #[must_use]
+    pub fn is_admitted(&mut self) -> bool {
+        let is_admitted = self.expects_proxy_header() || self.shared.take_place();
+        if !is_admitted {
+            sys::reset_on_close(self.stream.fd());
+        }
+        is_admitted
     }
 
     /// Serves requests until one side ends the connection.
     pub async fn run(&mut self) {
-        if self.expects_proxy_header() && !self.receive_proxy_header().await {
-            return;
+        if self.expects_proxy_header() {
+            if !self.receive_proxy_header().await {
+                return;
+            }
+            if !self.shared.take_place() {
+                sys::reset_on_close(self.stream.fd());
+                return;
+            }
         }
         while self.await_request().await {
             let mut exchange = self.shared.local.take_exchange();
@@ -154,7 +186,6 @@ impl Connection {
             Err(receive::NoHead::Closed) => return Next::Close,
             Err(receive::NoHead::Refused(error)) => return self.answer(exchange, error).await,
         }
-        self.served += 1;
         let Shared { local, watch, entry, .. } = &self.shared;
         watch.note_served();
         local.retry_budget.note_request(local.clock.now_ms());
@@ -171,10 +202,10 @@ impl Connection {
     /// Whether the client's connection is to stay open after this exchange, as far as is known
     /// before the response.
     fn wants_keep_alive(&self, request: &Request) -> bool {
-        let Shared { local, entry, began_ms, .. } = &self.shared;
+        let Shared { local, entry, watch, began_ms, .. } = &self.shared;
         request.control.keep_alive
             && !local.is_stopping.get()
-            && self.served < entry.requests_max
+            && watch.served() < entry.requests_max
             && local.clock.now_ms().saturating_sub(*began_ms) < entry.age_max_ms
     }
 
@@ -183,7 +214,10 @@ impl Connection {
         let Shared { local, watch, .. } = &self.shared;
         watch.enter(Phase::Lingering, local.clock.now_ms() + error::LINGER_MS);
         self.stream.write.finish().await;
-        let mut buffer = local.buffers.take_large();
+        let mut buffer = match local.pressure.get() {
+            Pressure::None => local.buffers.take_large(),
+            Pressure::Tight | Pressure::Full => local.buffers.take_small(),
+        };
         let mut left = error::LINGER_BYTES_MAX;
         while left > 0 {
             buffer.clear();

@@ -58,12 +58,13 @@ impl Connection {
             return true;
         }
         let Shared { local, watch, entry, .. } = &self.shared;
-        if local.is_stopping.get() && self.served > 0 {
+        if local.is_stopping.get() && watch.served() > 0 {
             return false;
         }
         let (clock, pool) = (&local.clock, &local.buffers);
         watch.set_cap(NEVER);
-        watch.enter(Phase::Idle, clock.now_ms().saturating_add(entry.idle_timeout_ms));
+        let now_ms = clock.now_ms();
+        watch.enter_idle(now_ms, now_ms.saturating_add(entry.idle_timeout_ms));
         if self.input.capacity() != SMALL_BUFFER_BYTES {
             pool.give_back(std::mem::replace(&mut self.input, pool.take_small()));
         }

@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use super::Connection;
 use super::error::ProxyError;
-use super::exchange::{Asked, Exchange, StoredTarget};
+use super::exchange::{Asked, Exchange, Request, StoredTarget};
+use super::pressure::Pressure;
 use crate::cluster::{Pick, PickError};
-use crate::http1::framing::{is_host, request_control};
+use crate::http1::framing::{Framing, is_host, request_control};
 use crate::http1::respond::{BodyKind, OwnResponse, reason};
 use crate::http1::target::{self, TargetForm};
 use crate::observe::access_log::FieldLines;
@@ -31,6 +32,11 @@ impl Connection {
         if method == b"CONNECT" {
             return Err(ProxyError::ConnectMethod);
         }
+        if let Framing::Length(length) = request.control.framing
+            && length > self.shared.entry.body_bytes_max
+        {
+            return Err(ProxyError::RequestBodyTooLarge);
+        }
         let raw = request.head.target.of(bytes);
         let target = target::parse(method, raw, self.shared.entry.target, &mut request.target_text)
             .map_err(|_malformed| ProxyError::RequestMalformed)?;
@@ -39,7 +45,12 @@ impl Connection {
         }
         if target.form == TargetForm::Asterisk {
             // As Go's server, in front of every router.
-            return Ok(Plan::Own(OwnResponse { status: 200, body: "", kind: BodyKind::Bare }));
+            return Ok(Plan::Own(OwnResponse {
+                status: 200,
+                body: "",
+                kind: BodyKind::Bare,
+                retry_after_s: None,
+            }));
         }
         request.target = StoredTarget::new(bytes, &target);
         self.find_service(exchange)
@@ -68,6 +79,10 @@ impl Connection {
                 Ok(Plan::Own(self.pong()))
             }
             RouterTarget::LeftOut => Err(ProxyError::NoRouter),
+            RouterTarget::Service(service) if !self.has_memory_for(request) => {
+                exchange.service = Some(service);
+                Err(ProxyError::Overloaded)
+            }
             RouterTarget::Service(service) => {
                 exchange.service = Some(service);
                 let Asked { request, trail, .. } = &mut exchange.asked;
@@ -81,12 +96,28 @@ impl Connection {
         plan
     }
 
+    /// Whether the worker may take a request on (http1 G7).
+    fn has_memory_for(&self, request: &Request) -> bool {
+        match self.shared.local.pressure.get() {
+            Pressure::None => true,
+            Pressure::Tight => match request.control.framing {
+                Framing::Empty => true,
+                Framing::Length(length) => {
+                    let whole = (request.head.bytes as u64).saturating_add(length);
+                    whole <= request.buffer.len() as u64
+                }
+                Framing::Chunked | Framing::UntilClose => false,
+            },
+            Pressure::Full => false,
+        }
+    }
+
     fn pong(&self) -> OwnResponse {
         if self.shared.local.is_terminating.get() {
             let status = self.shared.local.ping_terminating_status;
-            OwnResponse { status, body: reason(status), kind: BodyKind::Bare }
+            OwnResponse { status, body: reason(status), kind: BodyKind::Bare, retry_after_s: None }
         } else {
-            OwnResponse { status: 200, body: "OK", kind: BodyKind::Bare }
+            OwnResponse { status: 200, body: "OK", kind: BodyKind::Bare, retry_after_s: None }
         }
     }
 }

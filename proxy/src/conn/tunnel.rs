@@ -18,6 +18,9 @@ pub(super) async fn run(
     early: Buf,
     idle_ms: u64,
 ) {
+    // A client that has ended its direction is not gone, and the server's deadline for an answer is
+    // over with the 101.
+    watch.upstream_answered();
     if idle_ms == NEVER {
         watch.enter(Phase::Tunnel, NEVER);
     } else {

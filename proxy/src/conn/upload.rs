@@ -108,6 +108,7 @@ impl Upload<'_> {
             self.enter_sending();
             self.note_body(take);
             if self.server.send(&mut self.input, take, self.watch).await.is_err() {
+                self.gate.note_send_failed();
                 return UploadEnd::ServerGone;
             }
             remaining -= take as u64;
@@ -123,9 +124,14 @@ impl Upload<'_> {
                 Ok(taken) => self.note_body(taken),
                 Err(error) => break UploadEnd::Failed(error),
             }
+            if self.body_bytes.get() > self.entry.body_bytes_max {
+                // http1 B14: at once, and not a byte of the piece that passes the limit goes out.
+                break UploadEnd::Failed(ProxyError::RequestBodyTooLarge);
+            }
             let count = out.len();
             self.enter_sending();
             if self.server.send(&mut out, count, self.watch).await.is_err() {
+                self.gate.note_send_failed();
                 break UploadEnd::ServerGone;
             }
             if decoder.is_done() {

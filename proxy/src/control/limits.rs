@@ -1,8 +1,12 @@
 //! What the kernel grants this process: CPUs and open files. Read and raised once at start, by
 //! [`super::run`].
 
+use std::os::fd::AsRawFd;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity};
+
+use crate::sys;
 
 /// Raises the soft limit of open files to the hard one: every connection is one or two of them.
 /// Returns the soft limit afterwards; `None`: unlimited.
@@ -19,6 +23,17 @@ pub(super) fn raise_open_files() -> Option<u64> {
             limit.current
         }
     }
+}
+
+/// Descriptors of a worker besides its listeners: its ring or epoll, the timer's, both ends of its
+/// wake pipe, its reserve, with some to spare.
+const WORKER_DESCRIPTORS: u64 = 8;
+
+/// How many descriptors the process will have open before its first client, asked when all that it
+/// needs but the workers is there.
+pub(super) fn own_descriptors(workers: usize) -> u64 {
+    let next = sys::new_reserve().map_or(0, |next| next.as_raw_fd());
+    u64::try_from(next).unwrap_or(0) + WORKER_DESCRIPTORS * workers as u64
 }
 
 /// The CPUs of the process's affinity mask, in order; never empty.

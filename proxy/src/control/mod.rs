@@ -14,5 +14,6 @@ pub mod systemd;
 #[cfg(test)]
 mod fixtures;
 mod limits;
+mod memory;
 mod occupant;
 mod stop;

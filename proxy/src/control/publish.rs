@@ -7,14 +7,13 @@
 //! is not sent again. Never finds anything out by itself; [`super::run`] brings the news.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sundew_config::model::{Endpoint, Model, Server, ServerIndex, ServiceIndex};
 
-use crate::worker::WorkerHandle;
-use crate::worker::inbox::{Message, ServerState, Snapshot};
+use crate::worker::inbox::{Address, Message, ServerState, Snapshot};
+use crate::worker::{Pressure, WorkerHandle};
 
 /// Where messages go: a worker, or a test that listens.
 pub trait Inbox {
@@ -51,7 +50,7 @@ impl<I: Inbox> Publisher<I> {
 
     /// Publishes a new configuration. A server that was down and whose service still has a health
     /// check stays down; its identity is the service's name and the server's URL.
-    pub fn tables(&mut self, model: Model, addresses: impl Fn(&Endpoint) -> Arc<[SocketAddr]>) {
+    pub fn tables(&mut self, model: Model, addresses: impl Fn(&Endpoint) -> Arc<[Address]>) {
         let down: HashSet<(&str, &str)> = self
             .servers()
             .filter(|(_, _, _, state)| !state.is_up)
@@ -83,7 +82,7 @@ impl<I: Inbox> Publisher<I> {
     }
 
     /// A host name's addresses changed.
-    pub fn addresses(&mut self, host: &str, addresses: impl Fn(&Endpoint) -> Arc<[SocketAddr]>) {
+    pub fn addresses(&mut self, host: &str, addresses: impl Fn(&Endpoint) -> Arc<[Address]>) {
         let changed: Vec<_> = self
             .servers()
             .filter(|(_, _, server, _)| self::host(server) == host)
@@ -120,6 +119,11 @@ impl<I: Inbox> Publisher<I> {
     pub fn server_counts(&self) -> (usize, usize) {
         let all = || self.states.iter().flatten();
         (all().count(), all().filter(|state| !state.is_up).count())
+    }
+
+    /// There is more or less memory than before.
+    pub fn memory(&self, pressure: Pressure) {
+        self.send(&Message::Memory(pressure));
     }
 
     /// `/ping` answers the terminating status from now on.
@@ -167,16 +171,16 @@ impl<I: Inbox> Publisher<I> {
     }
 }
 
+/// Empty for a server that has no host: no name is empty, so nothing matches it.
 fn host(server: &Server) -> &str {
-    let Endpoint::Tcp { host, .. } = &server.endpoint;
-    host
+    server.endpoint.host().unwrap_or_default()
 }
 
 /// The state of every server of a model, in [`Snapshot::servers`]'s shape. A server whose service
 /// has no health check is up whatever `is_up` (by service name and URL) says.
 pub fn states(
     model: &Model,
-    addresses: impl Fn(&Endpoint) -> Arc<[SocketAddr]>,
+    addresses: impl Fn(&Endpoint) -> Arc<[Address]>,
     is_up: impl Fn(&str, &str) -> bool,
 ) -> Vec<Vec<ServerState>> {
     let mut states = vec![Vec::new(); model.services.len()];

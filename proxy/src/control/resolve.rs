@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,8 @@ use std::time::Duration;
 use sundew_config::model::{Endpoint, Model};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
+
+use crate::worker::inbox::Address;
 
 /// At most one lookup of a name in this time, however many connections to it fail.
 pub const REPEAT_MIN: Duration = Duration::from_secs(1);
@@ -104,10 +107,13 @@ impl Resolver {
 
     /// Where `endpoint` is, in the order in which to try; empty: its name does not resolve.
     #[must_use]
-    pub fn addresses(&self, endpoint: &Endpoint) -> Arc<[SocketAddr]> {
-        let Endpoint::Tcp { host, port } = endpoint;
+    pub fn addresses(&self, endpoint: &Endpoint) -> Arc<[Address]> {
+        let (host, port) = match endpoint {
+            Endpoint::Tcp { host, port } => (host, *port),
+            Endpoint::Unix { path } => return Arc::new([Address::Unix(Path::new(path).into())]),
+        };
         let Some(addresses) = self.found.addresses(host) else { return Arc::new([]) };
-        addresses.iter().map(|address| SocketAddr::new(*address, *port)).collect()
+        addresses.iter().map(|address| SocketAddr::new(*address, port).into()).collect()
     }
 
     /// Looks up the names that are new in `model` and waits for them, at most `wait_max`; answers
@@ -223,8 +229,8 @@ impl Resolver {
 /// The host names of a model, without literal addresses.
 fn names_of(model: &Model) -> impl Iterator<Item = &str> {
     model.load_balancers().flat_map(|(_, _, balancer)| &balancer.servers).filter_map(|server| {
-        let Endpoint::Tcp { host, .. } = &server.endpoint;
-        host.parse::<IpAddr>().is_err().then_some(host.as_str())
+        let host = server.endpoint.host()?;
+        host.parse::<IpAddr>().is_err().then_some(host)
     })
 }
 

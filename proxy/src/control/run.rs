@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use super::health::{Prober, Verdict};
 use super::listeners::{self, BindError, Locks};
 use super::log::LogOutput;
+use super::memory::MemoryWatch;
 use super::publish::{self, Publisher};
 use super::reload::{self, Loaded, Reloader};
 use super::resolve::{self, Resolution, Resolver};
@@ -24,9 +25,8 @@ use super::stop::{Shutdown, Step};
 use super::systemd::Notifier;
 use super::{limits, log};
 use crate::observe::access_log::{self, AccessLogWriter};
-use crate::worker::ConnectionCap;
 use crate::worker::inbox::{Message, Report, Snapshot};
-use crate::worker::{self, WorkerHandle, WorkerOptions};
+use crate::worker::{self, Caps, DescriptorCap, Pressure, WorkerHandle, WorkerOptions};
 
 pub use super::stop::Ending;
 
@@ -117,6 +117,7 @@ enum Event {
     Verdict(Verdict),
     Resolution(Resolution),
     Reload(reload::Event),
+    Memory(Pressure),
     ResolveTick,
     WatchdogTick,
     StopDeadline,
@@ -129,6 +130,7 @@ struct Control {
     resolver: Resolver,
     prober: Prober,
     reloader: Reloader,
+    memory: MemoryWatch,
     signals: Signals,
     notifier: Notifier,
     shutdown: Shutdown,
@@ -150,7 +152,7 @@ impl Control {
         diagnostics.retain(|it| it.severity != Severity::Note);
         let signals = Signals::new().map_err(io_error("signals"))?;
         let notifier = Notifier::from_environment().map_err(io_error("NOTIFY_SOCKET"))?;
-        limits::raise_open_files();
+        let open_files = limits::raise_open_files();
         let cpus = limits::allowed_cpus();
         let workers = statics.settings.workers.unwrap_or(cpus.len()).max(1);
         let bound = listeners::bind(&statics.entry_points, workers).map_err(StartError::Bind)?;
@@ -164,7 +166,10 @@ impl Control {
                 .map(|(writer, logs)| (Some(writer), logs))
                 .map_err(io_error("accessLog.filePath"))?,
         };
-        let connection_cap = statics.settings.limits.connections_max.map(ConnectionCap::new);
+        let own = limits::own_descriptors(workers);
+        let descriptors = DescriptorCap::new(open_files, own);
+        let caps = Caps::new(&statics.settings.limits, descriptors);
+        let memory = MemoryWatch::new(statics.settings.limits.memory);
         let statics = Arc::new(statics);
         let mut logs = logs.into_iter();
         let placement = limits::placement(workers, &cpus, statics.settings.pin);
@@ -176,7 +181,7 @@ impl Control {
             listeners,
             snapshot: snapshot.clone(),
             access_log: logs.next(),
-            connection_cap: connection_cap.clone(),
+            caps: caps.clone(),
         });
         let (handles, reports) = start_workers(options)?;
         announce(&statics, &bound.addresses);
@@ -191,6 +196,7 @@ impl Control {
             reports,
             prober,
             reloader: Reloader::new(loader, statics.providers_throttle, is_watching),
+            memory,
             resolver,
             signals,
             shutdown: Shutdown::new(workers, &statics.entry_points),
@@ -221,6 +227,10 @@ impl Control {
                 Event::Verdict(verdict) => self.judge(&verdict),
                 Event::Resolution(resolution) => self.take_resolution(resolution),
                 Event::Reload(event) => self.take_reload(event).await,
+                Event::Memory(pressure) => {
+                    self.publisher.memory(pressure);
+                    Step::Wait
+                }
                 Event::ResolveTick => {
                     self.resolve_next = Instant::now() + self.resolve_interval;
                     self.resolver.refresh_all();
@@ -248,6 +258,7 @@ impl Control {
             verdict = self.prober.next() => Event::Verdict(verdict),
             resolution = self.resolver.next() => Event::Resolution(resolution),
             event = self.reloader.next(), if stop.is_none() => Event::Reload(event),
+            pressure = self.memory.next() => Event::Memory(pressure),
             () = sleep_until(self.resolve_next) => Event::ResolveTick,
             () = at(self.alive_next) => Event::WatchdogTick,
             () = at(stop) => Event::StopDeadline,

@@ -12,6 +12,8 @@ pub struct OwnResponse {
     pub body: &'static str,
     /// What the body is.
     pub kind: BodyKind,
+    /// Seconds after which it may be asked again (RFC 9110 §10.2.3).
+    pub retry_after_s: Option<u32>,
 }
 
 /// How the body of an [`OwnResponse`] is labelled.
@@ -88,6 +90,11 @@ pub fn write<'l>(
     if response.kind == BodyKind::PlainNoSniff {
         out.extend_from_slice(b"X-Content-Type-Options: nosniff\r\n");
     }
+    if let Some(seconds) = response.retry_after_s {
+        out.extend_from_slice(b"Retry-After: ");
+        out.extend_from_slice(digits.format(seconds).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
     out.extend_from_slice(b"Date: ");
     out.extend_from_slice(delivery.date);
     out.extend_from_slice(b"\r\nContent-Length: ");
@@ -111,6 +118,7 @@ mod tests {
             status: 503,
             body: "no available server\n",
             kind: BodyKind::PlainNoSniff,
+            retry_after_s: None,
         };
         let delivery = Delivery {
             client_minor: 1,
@@ -131,7 +139,12 @@ mod tests {
 
     #[test]
     fn a_head_request_gets_the_length_and_no_body() {
-        let response = OwnResponse { status: 502, body: "Bad Gateway", kind: BodyKind::Bare };
+        let response = OwnResponse {
+            status: 502,
+            body: "Bad Gateway",
+            kind: BodyKind::Bare,
+            retry_after_s: None,
+        };
         let delivery = Delivery {
             client_minor: 0,
             keep_alive: true,

@@ -5,10 +5,10 @@ use std::cell::{Cell, RefCell};
 /// First buffer of a connection: holds most request heads, costs little while it waits.
 pub const SMALL_BUFFER_BYTES: usize = 4 * 1024;
 
-/// Buffers of exchanges: a 64 KiB body in two or three sends (measured: below 32 KiB the number
-/// of sends eats the lead). The rest is room for a rewritten head before the body, and for the
-/// framing behind it.
-pub const LARGE_BUFFER_BYTES: usize = HEAD_ROOM_BYTES + 32 * 1024 + TAIL_ROOM_BYTES;
+/// Buffers of exchanges: few sends for a large body (measured with 64 KiB bodies), while a client
+/// that does not read holds no more than 64 KiB with all that belongs to its connection (http1
+/// G3). It includes room for a rewritten head before the body, and for the framing behind it.
+pub const LARGE_BUFFER_BYTES: usize = 48 * 1024;
 
 /// Kept free before a response, so that its head can grow in place: our own fields, chunk size.
 pub const HEAD_ROOM_BYTES: usize = 1024;
@@ -158,6 +158,11 @@ impl Shelf {
         self.buffers.borrow_mut().push(buffer);
     }
 
+    fn empty(&self) {
+        self.buffers.take();
+        self.spare_min.set(0);
+    }
+
     fn trim(&self) {
         let mut buffers = self.buffers.borrow_mut();
         // Half of what lay unused, so that a lull frees memory and a burst does not find it bare.
@@ -189,6 +194,12 @@ impl BufferPool {
             LARGE_BUFFER_BYTES => self.large.give_back(bytes),
             _other => {}
         }
+    }
+
+    /// Frees every buffer that nobody uses.
+    pub fn empty(&self) {
+        self.small.empty();
+        self.large.empty();
     }
 
     /// Frees half of what lay unused since the last call.

@@ -6,6 +6,7 @@
 //! Dropping a read in flight loses its bytes, so nothing here is ever raced or timed out but
 //! [`connect`]; deadlines shut the socket down instead ([`watch`]).
 
+mod address;
 pub mod buffer;
 pub mod clock;
 pub mod watch;
@@ -13,8 +14,9 @@ pub mod watch;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
-use std::time::Duration;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use monoio::buf::{IoBuf, IoBufMut, SliceMut};
 use monoio::io::{
@@ -22,7 +24,9 @@ use monoio::io::{
     Splitable,
 };
 use monoio::net::TcpStream;
+use socket2::{Domain, SockAddr, Socket, Type};
 
+pub use address::Address;
 pub use buffer::{Buf, BufferPool};
 pub use clock::Clock;
 pub use watch::{Expiry, Patience, Phase, Watch, Watches};
@@ -230,7 +234,37 @@ impl Listener {
 ///
 /// # Errors
 /// As `connect(2)`; `TimedOut` after `limit`.
-pub async fn connect(address: SocketAddr, limit: Option<Duration>) -> io::Result<Stream> {
+pub async fn connect(address: &Address, limit: Option<Duration>) -> io::Result<Stream> {
+    match address {
+        Address::Tcp(address) => connect_tcp(*address, limit).await,
+        Address::Unix(path) => connect_unix(path, limit).await,
+    }
+}
+
+/// How long a connect to a Unix socket waits before it looks again whether its queue has room:
+/// unlike TCP's, the kernel refuses at once (EAGAIN) and tells nobody when there is.
+const UNIX_QUEUE_WAIT: Duration = Duration::from_millis(5);
+
+/// Takes no time unless the queue is full. The engine's own Unix streams are another type: every
+/// operation on a connected socket is the same call for both, so one type serves.
+async fn connect_unix(path: &Path, limit: Option<Duration>) -> io::Result<Stream> {
+    let begun = Instant::now();
+    loop {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        match socket.connect(&SockAddr::unix(path)?) {
+            Ok(()) => return Stream::from_std(OwnedFd::from(socket).into()),
+            Err(full) if full.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        if limit.is_some_and(|limit| begun.elapsed() >= limit) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        sleep(UNIX_QUEUE_WAIT).await;
+    }
+}
+
+async fn connect_tcp(address: SocketAddr, limit: Option<Duration>) -> io::Result<Stream> {
     let connecting = TcpStream::connect_addr(address);
     let stream = match limit {
         None => connecting.await?,

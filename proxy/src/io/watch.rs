@@ -66,12 +66,15 @@ pub struct Watch {
     downstream: Cell<RawFd>,
     upstream: Cell<RawFd>,
     phase: Cell<Phase>,
+    idle_since_ms: Cell<u64>,
     deadline_ms: Cell<u64>,
     cap_ms: Cell<u64>,
     upstream_deadline_ms: Cell<u64>,
     waiting_since_ms: Cell<u64>,
     expiry: Cell<Option<Expiry>>,
-    has_served: Cell<bool>,
+    /// We have ended the client's direction, which then looks as if the client had.
+    is_read_ended: Cell<bool>,
+    served: Cell<u64>,
     progress_bytes: Cell<u64>,
     window_ms: Cell<u64>,
     window_bytes_min: Cell<u64>,
@@ -88,12 +91,14 @@ impl Watch {
             downstream: Cell::new(downstream),
             upstream: Cell::new(-1),
             phase: Cell::new(Phase::Idle),
+            idle_since_ms: Cell::new(NEVER),
             deadline_ms: Cell::new(NEVER),
             cap_ms: Cell::new(NEVER),
             upstream_deadline_ms: Cell::new(NEVER),
             waiting_since_ms: Cell::new(NEVER),
             expiry: Cell::new(None),
-            has_served: Cell::new(false),
+            is_read_ended: Cell::new(false),
+            served: Cell::new(0),
             progress_bytes: Cell::new(0),
             window_ms: Cell::new(0),
             window_bytes_min: Cell::new(0),
@@ -110,6 +115,19 @@ impl Watch {
         self.window_ms.set(0);
     }
 
+    /// Waits for a request from `now_ms` on.
+    pub fn enter_idle(&self, now_ms: u64, deadline_ms: u64) {
+        self.enter(Phase::Idle, deadline_ms);
+        self.idle_since_ms.set(now_ms);
+    }
+
+    /// Since when it waits for a request; `None` while it does something else, or is being ended.
+    fn idle_since_ms(&self) -> Option<u64> {
+        let since_ms = self.idle_since_ms.get();
+        let is_idle = self.phase.get() == Phase::Idle && self.expiry.get().is_none();
+        (is_idle && since_ms != NEVER).then_some(since_ms)
+    }
+
     /// Whatever phases follow, they end at `cap_ms` at the latest ([`NEVER`]: no such limit).
     pub fn set_cap(&self, cap_ms: u64) {
         self.cap_ms.set(cap_ms);
@@ -117,13 +135,13 @@ impl Watch {
 
     /// A request has come.
     pub fn note_served(&self) {
-        self.has_served.set(true);
+        self.served.set(self.served.get() + 1);
     }
 
-    /// Some request has come.
+    /// Requests so far.
     #[must_use]
-    pub fn has_served(&self) -> bool {
-        self.has_served.get()
+    pub fn served(&self) -> u64 {
+        self.served.get()
     }
 
     /// The phase.
@@ -192,6 +210,7 @@ impl Watch {
     /// Ends an idle connection: what is queued is still read, then comes the end.
     pub fn finish_idle(&self) {
         self.expiry.set(Some(Expiry::Stopping));
+        self.is_read_ended.set(true);
         sys::shutdown(self.downstream.get(), Direction::Read);
     }
 
@@ -211,7 +230,9 @@ impl Watch {
             return;
         }
         let since_ms = self.waiting_since_ms.get();
-        let is_due = since_ms != NEVER && now_ms.saturating_sub(since_ms) >= CLIENT_CHECK_AFTER_MS;
+        let is_due = since_ms != NEVER
+            && now_ms.saturating_sub(since_ms) >= CLIENT_CHECK_AFTER_MS
+            && !self.is_read_ended.get();
         if is_due && sys::readiness(self.downstream.get()) == Readiness::Gone {
             self.waiting_since_ms.set(NEVER);
             self.expiry.set(Some(Expiry::ClientGone));
@@ -350,6 +371,20 @@ impl Watches {
     pub fn sweep(&self, now_ms: u64) {
         for (_, watch) in self.slots.borrow().iter() {
             watch.sweep(now_ms);
+        }
+    }
+
+    /// Ends up to `count` connections that have waited for a request since `before_ms` or longer,
+    /// those that have waited longest first (http1 G4).
+    pub fn end_idle(&self, count: usize, before_ms: u64) {
+        let slots = self.slots.borrow();
+        let waiting = slots.iter().filter_map(|(_, watch)| Some((watch.idle_since_ms()?, watch)));
+        let mut waiting: Vec<_> = waiting.filter(|(since_ms, _)| *since_ms <= before_ms).collect();
+        if waiting.len() > count {
+            waiting.select_nth_unstable_by_key(count, |(since_ms, _)| *since_ms);
+        }
+        for (_, watch) in waiting.iter().take(count) {
+            watch.finish_idle();
         }
     }
 

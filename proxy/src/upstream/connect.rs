@@ -1,6 +1,7 @@
 //! Connecting to a server: its addresses in turn, within the dial timeout.
 
 use std::io::ErrorKind;
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use super::Lease;
@@ -18,18 +19,24 @@ pub enum ConnectError {
     Exhausted,
 }
 
-/// Connects to the first address of `server` that takes it; `limit` holds for each address.
+/// Connects to the first address of `server` that takes it; `limit` holds for each address. A
+/// socket whose number is `fd_end` or more is closed again: what is left is not for servers.
 ///
 /// # Errors
 /// [`ConnectError`] of the last address.
-pub async fn connect(server: &Server, limit: Option<Duration>) -> Result<Lease, ConnectError> {
+pub async fn connect(
+    server: &Server,
+    limit: Option<Duration>,
+    fd_end: RawFd,
+) -> Result<Lease, ConnectError> {
     let mut error = ConnectError::Refused;
     let mut position = 0;
     loop {
         // Looked up each time round: they may change while an attempt waits.
-        let address = server.addresses().get(position).copied();
+        let address = server.addresses().get(position).cloned();
         let Some(address) = address else { return Err(error) };
-        match io::connect(address, limit).await {
+        match io::connect(&address, limit).await {
+            Ok(stream) if stream.fd() >= fd_end => return Err(ConnectError::Exhausted),
             Ok(stream) => return Ok(Lease { stream, address, is_reused: false }),
             Err(refused) => error = classify(&refused),
         }

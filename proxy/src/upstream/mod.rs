@@ -4,13 +4,11 @@ mod budget;
 mod connect;
 mod pool;
 
-use std::net::SocketAddr;
-
-use crate::io::Stream;
+use crate::io::{Address, Stream};
 
 pub use budget::RetryBudget;
 pub use connect::{ConnectError, connect};
-pub use pool::{PEEK_AFTER_MS, put_back, sweep_idle, take_idle};
+pub use pool::{put_back, sweep_idle, take_idle, trim_idle};
 
 /// A checked-out connection to a server, for one exchange.
 #[derive(Debug)]
@@ -18,7 +16,7 @@ pub struct Lease {
     /// The connection.
     pub stream: Stream,
     /// Where it leads.
-    pub address: SocketAddr,
+    pub address: Address,
     /// It has carried an exchange before, so the server may have closed it meanwhile.
     pub is_reused: bool,
 }

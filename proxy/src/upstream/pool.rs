@@ -1,23 +1,22 @@
 //! Idle connections: last in, first out, so that the rest grow old and are closed.
 
+use sundew_config::model::{ServerIndex, Transport};
+
 use super::Lease;
 use crate::cluster::{Idle, Server, Tables};
-use crate::sys::{self, Readiness};
+use crate::sys;
 
-/// A connection idle for longer is peeked at before a request that must not be sent twice: the
-/// sweeper may not have seen yet that the server closed it.
-pub const PEEK_AFTER_MS: u64 = crate::io::clock::TICK_MS;
-
-/// Takes the connection that was used last. `is_once`: the request must not be sent twice.
+/// Takes the connection that was used last, of those on which nothing has arrived since: bytes
+/// that nobody asked for would be taken for the answer to the next request (http1 A15), and one
+/// that the server has closed would cost a request that must not be sent twice. The look is a
+/// system call for each request, the only one of its own.
 #[must_use]
-pub fn take_idle(server: &Server, now_ms: u64, is_once: bool) -> Option<Lease> {
+pub fn take_idle(server: &Server) -> Option<Lease> {
     loop {
         let idle = server.idle.borrow_mut().pop()?;
-        let must_peek = is_once && now_ms.saturating_sub(idle.since_ms) >= PEEK_AFTER_MS;
-        if must_peek && sys::readiness(idle.stream.fd()) != Readiness::Quiet {
-            continue;
+        if sys::is_quiet(idle.stream.fd()) {
+            return Some(Lease { stream: idle.stream, address: idle.address, is_reused: true });
         }
-        return Some(Lease { stream: idle.stream, address: idle.address, is_reused: true });
     }
 }
 
@@ -35,16 +34,30 @@ pub fn put_back(server: &Server, lease: Lease, now_ms: u64, idle_max: usize) {
 /// Drops idle connections that the server closed or wrote to (bytes that nobody asked for), and
 /// those idle for longer than their transport allows. `scratch` is reused from sweep to sweep.
 pub fn sweep_idle(tables: &Tables, now_ms: u64, scratch: &mut Vec<i32>) {
-    for (service, _, balancer) in tables.model.load_balancers() {
-        let transport = tables.model.transports.get(usize::from(balancer.transport.0));
+    for_each_server(tables, |server, transport| {
         let limit_ms = transport
             .and_then(|transport| transport.idle_timeout)
             .map_or(u64::MAX, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+        sweep_server(server, now_ms, limit_ms, scratch);
+    });
+}
+
+/// Closes the older half of every server's idle connections: their descriptors are needed.
+pub fn trim_idle(tables: &Tables) {
+    for_each_server(tables, |server, _| {
+        let mut idle = server.idle.borrow_mut();
+        let older = idle.len().div_ceil(2);
+        idle.drain(..older);
+    });
+}
+
+fn for_each_server(tables: &Tables, mut act: impl FnMut(&Server, Option<&Transport>)) {
+    for (service, _, balancer) in tables.model.load_balancers() {
+        let transport = tables.model.transports.get(usize::from(balancer.transport.0));
         for position in 0..balancer.servers.len() {
             let Ok(position) = u16::try_from(position) else { break };
-            let server = sundew_config::model::ServerIndex(position);
-            if let Some(server) = tables.server(service, server) {
-                sweep_server(server, now_ms, limit_ms, scratch);
+            if let Some(server) = tables.server(service, ServerIndex(position)) {
+                act(server, transport);
             }
         }
     }

@@ -1,7 +1,6 @@
 //! What the control thread tells a worker, and the channel that carries it.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +9,16 @@ use crossbeam_channel::{Receiver, Sender};
 
 use sundew_config::model::{Model, ServerIndex, ServiceIndex};
 
+use crate::conn::pressure::Pressure;
+pub use crate::io::Address;
+
 /// What the control thread knows about one server when it publishes tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerState {
     /// Not down by its active health check.
     pub is_up: bool,
     /// Where it is, in the order in which to try; empty: its name does not resolve, so it refuses.
-    pub addresses: Arc<[SocketAddr]>,
+    pub addresses: Arc<[Address]>,
 }
 
 /// A whole configuration with the state of its servers.
@@ -49,8 +51,10 @@ pub enum Message {
         /// Which of its servers.
         server: ServerIndex,
         /// Where it is now.
-        addresses: Arc<[SocketAddr]>,
+        addresses: Arc<[Address]>,
     },
+    /// There is more or less memory than before.
+    Memory(Pressure),
     /// `/ping` answers the terminating status from now on; requests are still accepted.
     Terminating,
     /// Stop accepting, finish what is in flight within `grace`, then end the thread.

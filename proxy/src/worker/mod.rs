@@ -16,7 +16,9 @@ use std::thread;
 use sundew_config::model::{EntryPointIndex, StaticModel};
 use tokio::sync::mpsc::UnboundedSender;
 
-pub use crate::conn::cap::ConnectionCap;
+pub use crate::conn::cap::Caps;
+pub use crate::conn::descriptors::DescriptorCap;
+pub use crate::conn::pressure::Pressure;
 use crate::observe::access_log::AccessLog;
 use inbox::{InboxSender, Message, Report, Snapshot};
 
@@ -35,8 +37,8 @@ pub struct WorkerOptions {
     pub snapshot: Arc<Snapshot>,
     /// Off when `None`.
     pub access_log: Option<AccessLog>,
-    /// Shared by all workers; no limit when `None`.
-    pub connection_cap: Option<Arc<ConnectionCap>>,
+    /// Shared by all workers.
+    pub caps: Caps,
 }
 
 /// A running worker, for the control thread.
@@ -153,3 +155,6 @@ impl Drop for Mourner {
         let _ = self.reports.send(Report::Died { worker: self.index, reason });
     }
 }
+
+#[cfg(test)]
+mod tests;

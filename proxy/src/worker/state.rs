@@ -38,9 +38,7 @@ impl Worker {
         options: WorkerOptions,
         reports: &UnboundedSender<Report>,
     ) -> io::Result<Self> {
-        let WorkerOptions {
-            index, statics, listeners, snapshot, access_log, connection_cap, ..
-        } = options;
+        let WorkerOptions { index, statics, listeners, snapshot, access_log, caps, .. } = options;
         let entry_points = EntryPointLimits::all(&statics);
         let mut own = Vec::new();
         for (EntryPointIndex(entry_point), listener) in listeners {
@@ -56,7 +54,7 @@ impl Worker {
             logs_internals: statics.access_log.as_ref().is_some_and(|it| it.internals),
             ping_terminating_status: statics.ping.as_ref().map_or(503, |it| it.terminating_status),
             access_log,
-            connection_cap,
+            caps,
             on_connect_failed: Box::new(move |model, service, server| {
                 let model = Arc::clone(model);
                 let _ = reports.send(Report::ConnectFailed { model, service, server });
@@ -110,6 +108,7 @@ impl Worker {
                     server.set_addresses(&addresses);
                 }
             }
+            Message::Memory(pressure) => self.local.pressure.set(pressure),
             Message::Terminating => self.local.is_terminating.set(true),
             // Handled by the caller.
             Message::Stop { .. } => {}
@@ -128,7 +127,7 @@ impl Worker {
         while !local.watches.is_empty() && began.elapsed() < grace {
             let is_patient = began.elapsed() < FIRST_WORD_WAIT;
             local.watches.for_each(|watch| {
-                let is_fresh = is_patient && !watch.has_served();
+                let is_fresh = is_patient && watch.served() == 0;
                 if watch.phase() == Phase::Idle && watch.expiry().is_none() && !is_fresh {
                     watch.finish_idle();
                 }

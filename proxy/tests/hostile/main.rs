@@ -43,10 +43,3 @@ fn every_response_of_the_tables_on_uring() {
 fn every_response_of_the_tables_on_epoll() {
     exchange::check_responses(Driver::Epoll, &responses::all());
 }
-
-#[test]
-#[ignore = "known gaps, listed in docs/threat-model.md"]
-fn every_awaited_response() {
-    exchange::check_responses(Driver::Uring, responses::AWAITED);
-    exchange::check_responses(Driver::Epoll, responses::AWAITED);
-}

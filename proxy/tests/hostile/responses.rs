@@ -161,14 +161,10 @@ const ROWS: &[Row<'static>] = &[
         .then(Then::Close)
         .after(&[103])
         .on_pooled(),
-];
-
-/// Rows that wait for a change outside these tests: see the test that is ignored.
-pub(crate) const AWAITED: &[Row<'static>] = &[
     closed("A15 a second response in the pool", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison").late_from(43),
 ];
 
-/// Every row but the awaited ones.
+/// Every row.
 pub(crate) fn all() -> Vec<Row<'static>> {
     ROWS.iter().copied().chain(sized()).collect()
 }

@@ -149,6 +149,20 @@ impl Client {
         assert_eq!(String::from_utf8_lossy(&rest), "", "bytes before the end");
     }
 
+    /// Whether the proxy has ended the connection by now, with nothing more to read.
+    pub(crate) fn is_ended(&mut self) -> bool {
+        self.wire.stream().set_nonblocking(true).expect("a socket");
+        let read = self.wire.read_some(&mut [0]);
+        self.wire.stream().set_nonblocking(false).expect("a socket");
+        match read {
+            Ok(count) => {
+                assert_eq!(count, 0, "a byte that nobody asked for");
+                true
+            }
+            Err(why) => why.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
     /// Asserts that nothing comes for a while.
     #[track_caller]
     pub(crate) fn expect_silence(&mut self, length: Duration) {

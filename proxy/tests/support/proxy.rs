@@ -64,6 +64,12 @@ impl Setup {
         self
     }
 
+    /// Adds another entry point, after whatever is added below `web`.
+    pub(crate) fn beside(mut self, name: &str) -> Self {
+        self.entry_point.push_str(&format!("  {name}: {{address: \"127.0.0.1:0\"}}\n"));
+        self
+    }
+
     /// Adds top-level lines to the static file.
     pub(crate) fn statics(mut self, lines: &str) -> Self {
         self.statics.push_str(&indent(lines, 0));
@@ -216,6 +222,15 @@ impl Sundew {
         *named.or_else(|| self.entry_points.values().next()).expect("an entry point")
     }
 
+    /// Where an entry point of this name listens.
+    #[track_caller]
+    pub(crate) fn address_of(&self, name: &str) -> SocketAddr {
+        eventually("the entry point's address", || {
+            let log = self.log();
+            log.lines().filter_map(listening_line).find_map(|(it, at)| (it == name).then_some(at))
+        })
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -305,6 +320,11 @@ impl Sundew {
         let (_, rest) = text.rsplit_once(')').expect("a name in brackets");
         let times = rest.split_whitespace().skip(11).take(2);
         times.map(|it| it.parse::<u64>().expect("a number of ticks") * 10).sum()
+    }
+
+    /// How many descriptors are open.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("a live process").count()
     }
 
     /// Resident memory in KiB.

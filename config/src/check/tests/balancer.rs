@@ -174,9 +174,37 @@ fn server_urls_are_taken_apart() {
 }
 
 #[test]
+fn unix_sockets_are_servers_too() {
+    let longest = format!("/{}", "x".repeat(106));
+    for (url, path) in [
+        ("unix:/run/app.sock", "/run/app.sock"),
+        ("UNIX:///run/app.sock", "/run/app.sock"),
+        (&format!("unix:{longest}"), &longest),
+    ] {
+        let servers = balancer(&format!("servers: [{{url: '{url}'}}]"), STRICT).servers;
+        assert_eq!(servers[0].url, url, "the pin is a hash of what is written");
+        assert_eq!(servers[0].endpoint, Endpoint::Unix { path: path.to_owned() });
+        assert_eq!((&*servers[0].authority, &*servers[0].path), ("localhost", ""));
+    }
+}
+
+#[test]
+fn the_port_of_a_check_means_nothing_to_a_unix_socket() {
+    let file = balancer_file("servers: [{url: 'unix:/a'}]\nhealthCheck: {path: /, port: 81}");
+    let lines = said(&file, STRICT);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("healthCheck.port: `unix:/a` has no port"), "{lines:?}");
+}
+
+#[test]
 fn bad_servers_are_named_with_the_fix() {
     const FIX: &str = "write http://host:port";
+    const SOCKET: &str = "write unix:/path/to/socket";
     let table = [
+        ("unix:run/a", format!("`unix:run/a` has no absolute path; {SOCKET}")),
+        ("unix://run/a", format!("`unix://run/a` has no absolute path; {SOCKET}")),
+        ("'unix:/a?b'", format!("`unix:/a?b` is not the path of a socket; {SOCKET}")),
+        ("unix:/a/", format!("`unix:/a/` is not the path of a socket; {SOCKET}")),
         ("''", format!("no URL; {FIX}")),
         ("127.0.0.1:80", format!("`127.0.0.1:80` has no scheme; {FIX}")),
         ("/foo", format!("`/foo` has no scheme; {FIX}")),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::check::scalar::parse_duration;
+use crate::check::scalar::{parse_duration, parse_size};
 use crate::model::*;
 
 #[test]
@@ -34,7 +34,50 @@ fn durations_are_those_of_go_with_seconds_for_numbers() {
     }
 }
 
+#[test]
+fn sizes_count_in_1024_with_an_i_and_in_1000_without() {
+    let good = [
+        ("0", 0),
+        ("4096", 4096),
+        ("7b", 7),
+        ("2kB", 2_000),
+        ("2KiB", 2_048),
+        ("3mb", 3_000_000),
+        ("3Mi", 3 << 20),
+        (" 1 GiB ", 1 << 30),
+        ("1gb", 1_000_000_000),
+        ("2TiB", 2 << 40),
+        ("16777215TiB", 16_777_215 << 40),
+    ];
+    for (text, bytes) in good {
+        assert_eq!(parse_size(text), Some(bytes), "{text}");
+    }
+    for bad in ["", "MiB", "-1", "+1", "1.5GiB", "1K", "1 5", "1MiBs", "16777216TiB", "1e3", "off"]
+    {
+        assert_eq!(parse_size(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn the_memory_limit_is_the_control_group_s_unless_it_is_written() {
+    for (written, want) in [
+        ("", MemoryLimit::Auto),
+        ("memory: auto", MemoryLimit::Auto),
+        ("memory: off", MemoryLimit::Off),
+        ("memory: false", MemoryLimit::Off),
+        ("memory: 2097152", MemoryLimit::Bytes(2 << 20)),
+    ] {
+        let text = format!("sundew: {{limits: {{{written}}}}}");
+        assert_eq!(loaded(&text, STRICT).statics.settings.limits.memory, want, "{written}");
+    }
+}
+
 proptest::proptest! {
+    #[test]
+    fn no_text_panics_a_size(text in "[0-9kKmMgGtTiIbB +-]{0,40}|\\PC{0,20}") {
+        let _ = parse_size(&text);
+    }
+
     #[test]
     fn no_text_panics_a_duration(text in "[0-9.smhnu+-]{0,40}|\\PC{0,20}") {
         let _ = parse_duration(&text);
@@ -97,7 +140,8 @@ sundew:
   resolveInterval: 1m
   limits: {headBytes: 32768, headFields: 50, requestLineBytes: 4096, headTimeout: 1s,
     bodyRateMin: 0, bodyRateWindow: 2s, sendTimeout: 3s, tunnelIdleTimeout: 4s,
-    connections: 5}
+    connections: 5, connectionsPerAddress: 2, requestsPerConnection: 1000,
+    requestBodyBytes: 10MB, memory: '512 MiB'}
 ";
 
 #[test]
@@ -155,6 +199,10 @@ fn every_static_key_beside_entry_points_is_read() {
         send_timeout: Duration::from_secs(3),
         tunnel_idle_timeout: seconds(4),
         connections_max: Some(5),
+        connections_per_address_max: Some(2),
+        requests_per_connection_max: Some(1000),
+        request_body_bytes_max: Some(10_000_000),
+        memory: MemoryLimit::Bytes(512 << 20),
     };
     let settings = Settings {
         workers: Some(3),
@@ -251,6 +299,22 @@ const MISTAKES: Cases<'static> = &[
             "f.yml:4:74: sundew.limits.headTimeout: must be longer than zero; \
              write seconds, or a duration such as 30s, 500ms or 1m30s",
             "f.yml:5:1: unknown key `entrypoint`; did you mean `entryPoints`?",
+        ],
+    ),
+    (
+        "limits",
+        "sundew:\n  limits:\n    connections: 0\n    connectionsPerAddress: 0\n    \
+         requestsPerConnection: -1\n    requestBodyBytes: 10 elephants\n    memory: 64\n",
+        &[
+            "f.yml:3:18: sundew.limits.connections: 0 is out of range; write 1 to 4294967295",
+            "f.yml:4:28: sundew.limits.connectionsPerAddress: 0 is out of range; \
+             write 1 to 4294967295",
+            "f.yml:5:28: sundew.limits.requestsPerConnection: -1 is out of range; \
+             write 1 to 9223372036854775807",
+            "f.yml:6:23: sundew.limits.requestBodyBytes: `10 elephants` is not a size; \
+             write bytes, or a size such as 512MiB or 2GB",
+            "f.yml:7:13: sundew.limits.memory: 64 bytes are less than a process needs; \
+             write at least 1MiB, or off",
         ],
     ),
 ];

@@ -3,7 +3,10 @@
 //!
 //! What is sent follows Traefik's health check, except for `User-Agent: sundew/<version>`.
 
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
@@ -15,13 +18,14 @@ use hyper::header::{
 };
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use sundew_config::model::{HealthCheck, Server};
-use tokio::net::TcpStream;
+use sundew_config::model::{Endpoint, HealthCheck, Server};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::resolve::Names;
 use super::Unhealthy;
 use super::target::Url;
+use crate::worker::inbox::Address;
 
 /// The tenth redirect ends a probe, as in Go's client.
 pub(super) const REDIRECTS_MAX: usize = 10;
@@ -75,7 +79,7 @@ async fn final_response(
             .to_str()
             .map_err(|_| Unhealthy::Target("the redirect's Location is not text".into()))?;
         let next = url.join_location(location).map_err(Unhealthy::Target)?;
-        if next.authority != url.authority {
+        if (&next.authority, &next.socket) != (&url.authority, &url.socket) {
             // Go's client: what is meant for one host is not shown to another.
             host = None;
             for name in [AUTHORIZATION, COOKIE, WWW_AUTHENTICATE] {
@@ -106,11 +110,15 @@ fn first_url(server: &Server, check: &HealthCheck) -> Result<Url, String> {
         authority: server.authority.clone(),
         path: server.path.clone(),
         query: server.query.clone(),
+        socket: match &server.endpoint {
+            Endpoint::Unix { path } => Some(path.clone()),
+            Endpoint::Tcp { .. } => None,
+        },
     };
     let url = url.join_relative(&check.path)?;
     Ok(match check.port {
-        Some(port) => url.with_port(port),
-        None => url,
+        Some(port) if url.socket.is_none() => url.with_port(port),
+        _ => url,
     })
 }
 
@@ -160,29 +168,43 @@ async fn exchange(
 }
 
 /// The addresses of a URL's host: those that the workers use, or a lookup for a redirect's.
-async fn addresses(url: &Url, names: &Names) -> Result<Vec<SocketAddr>, Unhealthy> {
+async fn addresses(url: &Url, names: &Names) -> Result<Vec<Address>, Unhealthy> {
+    if let Some(path) = &url.socket {
+        return Ok(vec![Address::Unix(Path::new(path).into())]);
+    }
     let Some((host, port)) = url.host_and_port() else { return Err(Unhealthy::NoAddress) };
     if let Some(known) = names.addresses(host) {
-        return Ok(known.iter().map(|address| SocketAddr::new(*address, port)).collect());
+        return Ok(known.iter().map(|address| SocketAddr::new(*address, port).into()).collect());
     }
     match tokio::net::lookup_host((host, port)).await {
-        Ok(found) => Ok(found.collect()),
+        Ok(found) => Ok(found.map(Address::from).collect()),
         Err(_) => Err(Unhealthy::NoAddress),
     }
 }
 
 /// Tries every address; each gets its share of the time, so that a silent one hides no other.
-async fn connect(addresses: &[SocketAddr], time_max: Duration) -> Result<TcpStream, Unhealthy> {
+async fn connect(addresses: &[Address], time_max: Duration) -> Result<TcpStream, Unhealthy> {
     let shares = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let mut last = Unhealthy::NoAddress;
     for address in addresses {
-        last = match timeout(time_max / shares, TcpStream::connect(address)).await {
+        last = match timeout(time_max / shares, connect_one(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => Unhealthy::Connect(error.to_string()),
             Err(_) => Unhealthy::Timeout,
         };
     }
     Err(last)
+}
+
+async fn connect_one(address: &Address) -> io::Result<TcpStream> {
+    match address {
+        Address::Tcp(address) => TcpStream::connect(address).await,
+        // Reading and writing are the same calls for both kinds of socket.
+        Address::Unix(path) => {
+            let socket = UnixStream::connect(path).await?.into_std()?;
+            TcpStream::from_std(OwnedFd::from(socket).into())
+        }
+    }
 }
 
 /// The verdict stands; what comes or breaks here does not change it.

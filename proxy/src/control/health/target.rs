@@ -10,6 +10,8 @@ pub(super) struct Url {
     pub(super) path: String,
     /// Without `?`.
     pub(super) query: Option<String>,
+    /// The Unix socket behind which it is; the authority is then only what it is told as Host.
+    pub(super) socket: Option<String>,
 }
 
 impl Url {
@@ -66,7 +68,8 @@ impl Url {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, reference) = rest.split_at(end);
         let (_, authority) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let root = Self { authority: authority.to_owned(), path: String::new(), query: None };
+        let authority = authority.to_owned();
+        let root = Self { authority, path: String::new(), query: None, socket: None };
         match root.host_and_port() {
             Some(_) => Ok(root.join(reference)),
             None => Err(format!("redirected to {location}, which names no host")),
@@ -88,7 +91,7 @@ impl Url {
             let (directory, _) = self.path.rsplit_once('/').unwrap_or_default();
             format!("{directory}/{path}")
         };
-        Self { authority: self.authority.clone(), path: without_dots(&merged), query }
+        Self { path: without_dots(&merged), query, ..self.clone() }
     }
 }
 
@@ -144,7 +147,8 @@ mod tests {
     use super::*;
 
     fn url(authority: &str, path: &str, query: Option<&str>) -> Url {
-        Url { authority: authority.into(), path: path.into(), query: query.map(ToOwned::to_owned) }
+        let query = query.map(ToOwned::to_owned);
+        Url { authority: authority.into(), path: path.into(), query, socket: None }
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Heard {
     }
 }
 
-fn nowhere(_: &Endpoint) -> Arc<[SocketAddr]> {
+fn nowhere(_: &Endpoint) -> Arc<[Address]> {
     Arc::new([])
 }
 
@@ -114,12 +114,15 @@ fn addresses_are_sent_to_every_server_at_that_host_and_only_when_they_changed() 
         service("one", None, &["http://app:1", "http://db:2"]),
         service("two", None, &["http://app:3"]),
     ]));
-    let found = |endpoint: &Endpoint| -> Arc<[SocketAddr]> {
-        let Endpoint::Tcp { port, .. } = endpoint;
-        Arc::new([SocketAddr::from(([10, 0, 0, 9], *port))])
+    let found = |endpoint: &Endpoint| -> Arc<[Address]> {
+        let Endpoint::Tcp { port, .. } = endpoint else { panic!("{endpoint:?}") };
+        Arc::new([std::net::SocketAddr::from(([10, 0, 0, 9], *port)).into()])
     };
     publisher.addresses("app", found);
-    assert_eq!(heard.take(), ["addresses 0.0 [10.0.0.9:1]", "addresses 1.0 [10.0.0.9:3]"]);
+    assert_eq!(
+        heard.take(),
+        ["addresses 0.0 [Tcp(10.0.0.9:1)]", "addresses 1.0 [Tcp(10.0.0.9:3)]"]
+    );
     publisher.addresses("app", found);
     assert!(heard.take().is_empty());
 }

@@ -56,6 +56,15 @@ async fn literal_addresses_need_no_lookup() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_unix_socket_is_its_own_address() {
+    let (mut resolver, _) = scripted(&[]);
+    resolver.learn(&model(vec![]), WAIT).await;
+    let socket = Endpoint::Unix { path: "/run/app.sock".into() };
+    let found: Vec<_> = resolver.addresses(&socket).iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["unix:/run/app.sock"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_resolver_that_never_answers_delays_the_start_only_so_long() {
     let (mut resolver, _) = scripted(&[("good", &[&["10.0.0.1"]])]);
     let before = Instant::now();

@@ -226,3 +226,20 @@ fn a_connection_that_ended_is_forgotten() {
     watches.for_each(|_| seen += 1);
     assert_eq!(seen, 1);
 }
+
+#[test]
+fn a_request_that_came_as_its_connection_was_ended_is_not_taken_for_one_that_was_left() {
+    let (listener, server) = (std::net::TcpListener::bind("127.0.0.1:0").unwrap(), Pair::new());
+    let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut ours, _) = listener.accept().unwrap();
+    let watch = Rc::new(Watches::default()).add(ours.as_raw_fd());
+    client.write_all(b"x").unwrap();
+    watch.finish_idle();
+    assert_eq!(ours.read(&mut [0; 8]).unwrap(), 1, "what is queued is still read");
+    let _ = watch.take_expiry();
+    watch.set_upstream(server.fd());
+    watch.await_upstream(0, NEVER);
+    watch.sweep(CLIENT_CHECK_AFTER_MS);
+    assert_eq!(watch.expiry(), None, "the client is there");
+    assert!(server.is_open());
+}
