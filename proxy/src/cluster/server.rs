@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, Ref, RefCell};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::io::{Address, Stream};
 
@@ -22,6 +23,8 @@ pub struct Idle {
     /// Where it leads.
     pub address: Address,
     /// When its last exchange ended.
+    pub since: Instant,
+    /// The same by the worker's clock, which is cheap and coarse.
     pub since_ms: u64,
 }
 
