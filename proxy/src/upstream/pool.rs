@@ -11,7 +11,7 @@ use crate::sys;
 /// A connection that was put back no longer ago is taken without a look. A busy worker takes about
 /// so long between two looks at its sockets, so nobody could know more; and a look costs a system
 /// call, 4 % of a small request (measured), which a worker that is not busy can afford.
-const FRESH: Duration = Duration::from_micros(200);
+const FRESH: Duration = Duration::from_millis(1);
 
 /// Takes the connection that was used last, of those on which nothing has arrived since: bytes
 /// that nobody asked for would be taken for the answer to the next request (http1 A15), and one
