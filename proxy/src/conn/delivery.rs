@@ -295,7 +295,12 @@ impl Delivery<'_> {
             }
         }
         let Response { control, relay, .. } = &*self.response;
-        Delivered::Complete { is_reusable: control.is_reusable && !relay.has_surplus(), keep_alive }
+        // A server that declined an upgrade may not be where it was: Node's parser swallows what it
+        // cannot read then, and another client would wait for ever.
+        let is_reusable = control.is_reusable
+            && !relay.has_surplus()
+            && !self.asked.request.control.wants_upgrade;
+        Delivered::Complete { is_reusable, keep_alive }
     }
 
     /// Writes the head into the scratch. Returns whether the client's connection stays open, and
