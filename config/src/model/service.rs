@@ -247,6 +247,10 @@ pub struct HealthCheck {
     pub headers: Vec<(String, String)>,
     /// Follow redirects (at most 10) and judge what is at their end.
     pub follow_redirects: bool,
+    /// Good probes in a row after which a server that was down is up.
+    pub healthy_threshold: u32,
+    /// Bad probes in a row after which a server that was up is down.
+    pub unhealthy_threshold: u32,
 }
 
 /// `serversTransport`: how servers are connected to.

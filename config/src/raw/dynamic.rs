@@ -121,6 +121,8 @@ pub(crate) struct HealthCheck {
     pub(crate) interval: Option<String>,
     pub(crate) unhealthy_interval: Option<String>,
     pub(crate) timeout: Option<String>,
+    pub(crate) healthy_threshold: Option<i64>,
+    pub(crate) unhealthy_threshold: Option<i64>,
     pub(crate) follow_redirects: Option<bool>,
     pub(crate) headers: BTreeMap<String, String>,
 }

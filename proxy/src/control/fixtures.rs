@@ -41,6 +41,8 @@ pub(super) fn check() -> HealthCheck {
         timeout: Duration::from_secs(5),
         headers: Vec::new(),
         follow_redirects: true,
+        healthy_threshold: 1,
+        unhealthy_threshold: 1,
     }
 }
 

@@ -70,6 +70,20 @@ fn rules_have_the_defaults_of_traefik() {
 }
 
 #[test]
+fn probes_are_believed_at_once_unless_thresholds_are_written() {
+    let check = |text: &str| {
+        let check = balancer(&format!("servers: [], healthCheck: {{path: /{text}}}")).health_check;
+        check.map(|it| (it.healthy_threshold, it.unhealthy_threshold))
+    };
+    assert_eq!(check(""), Some((1, 1)));
+    assert_eq!(check(", healthyThreshold: 2, unhealthyThreshold: 5"), Some((2, 5)));
+    assert_eq!(
+        complaints("servers: [{url: 'http://a'}], healthCheck: {path: /, healthyThreshold: 0}"),
+        ["healthCheck.healthyThreshold: 0 is out of range; write 1 to 1000"]
+    );
+}
+
+#[test]
 fn cookies_have_more_attributes() {
     let text = "cookie: {name: c, secure: true, partitioned: true, previousNames: [b, 'a b'], \
                 hide: true, cache: private}";
