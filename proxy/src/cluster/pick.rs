@@ -134,8 +134,8 @@ impl Trail {
 }
 
 impl Tables {
-    /// Picks a server for a request by the pins that it carries in `sources`, or by turn; `trail` is left with what the response must set. Servers in `trail`
-    /// are not picked again.
+    /// Picks a server for a request, by the pins that it carries in `sources` or by turn; `trail` is
+    /// left with what the response must set. Servers in `trail` are not picked again.
     ///
     /// # Errors
     /// [`PickError`].
