@@ -12,10 +12,9 @@ fn file(balancer: &str) -> String {
 }
 
 fn balancer(text: &str) -> LoadBalancer {
-    match loaded(&file(text), STRICT).model.services[0].kind.clone() {
-        ServiceKind::LoadBalancer(balancer) => balancer,
-        ServiceKind::Weighted(_) => panic!("not a load balancer"),
-    }
+    let kind = loaded(&file(text), STRICT).model.services[0].kind.clone();
+    let ServiceKind::LoadBalancer(balancer) = kind else { panic!("not a load balancer") };
+    balancer
 }
 
 fn with_sticky(sticky: &str) -> String {
