@@ -37,8 +37,9 @@ const OWN: [(u16, &str); 15] = [
 ];
 
 /// Fields of a request that the proxy writes itself, or not at all.
-const OWN_FIELDS: [&str; 8] = [
+const OWN_FIELDS: [&str; 9] = [
     "host",
+    "upgrade",
     "content-length",
     "transfer-encoding",
     "connection",
@@ -159,6 +160,7 @@ fn is_same_head(got: &wire::Head<'_>, sent: &wire::Head<'_>) -> bool {
         && got.field("host").is_some_and(is_host)
         && got.fields.iter().all(|field| is_own(field.0) || sent.fields.contains(field))
         && others(got, "cookie") == others(sent, "cookie")
+        && got.field("upgrade").is_none_or(|_| sent.field("upgrade").is_some())
 }
 
 /// Requests are passed on in order; one that may not be repeated is not.
