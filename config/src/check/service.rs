@@ -7,8 +7,8 @@ use super::dynamic::{Found, Reference, qualified, reference};
 use super::health_check::health_check;
 use super::server::server;
 use crate::model::{
-    HealthCheck, LoadBalancer, Server, Service, ServiceIndex, ServiceKind, TransportIndex,
-    Weighted, WeightedChild,
+    HealthCheck, LoadBalancer, Server, Service, ServiceIndex, ServiceKind, Strategy,
+    TransportIndex, Weighted, WeightedChild,
 };
 use crate::raw;
 use crate::source::At;
@@ -138,13 +138,21 @@ impl<'a> Services<'a> {
         let transport = self.transport(raw.servers_transport.as_deref(), at);
         let servers = servers(raw, at);
         warn_of_port_without_host(health_check.as_ref(), servers.as_deref(), at);
-        let known = check_strategy(raw.strategy.as_deref(), at);
-        known.then_some(LoadBalancer {
+        let strategy = strategy(raw.strategy.as_deref(), at)?;
+        if strategy == Strategy::Hrw && sticky.is_some() {
+            at.key("sticky").warning(
+                "`hrw` pins by the client's address and sets no cookie",
+                "remove `sticky`, or choose another strategy",
+            );
+        }
+        Some(LoadBalancer {
             servers: servers?,
-            sticky,
+            // As Traefik, which ignores it in silence.
+            sticky: sticky.filter(|_| strategy != Strategy::Hrw),
             health_check,
             pass_host_header: raw.pass_host_header.unwrap_or(true),
             transport: transport?,
+            strategy,
         })
     }
 
@@ -264,18 +272,17 @@ impl<'a> Services<'a> {
     }
 }
 
-/// Whether the service can be built.
-fn check_strategy(strategy: Option<&str>, at: &At<'_>) -> bool {
-    let at = at.key("strategy");
-    match strategy {
-        None | Some("" | "wrr") => true,
-        Some(known @ ("p2c" | "hrw" | "leasttime")) => {
-            at.unsupported_what(&format!("`{known}`"), "write `wrr`");
-            true
-        }
+/// `None` after a report: the service cannot be built.
+fn strategy(written: Option<&str>, at: &At<'_>) -> Option<Strategy> {
+    match written {
+        None | Some("" | "wrr") => Some(Strategy::Wrr),
+        Some("p2c") => Some(Strategy::P2c),
+        Some("hrw") => Some(Strategy::Hrw),
+        Some("leasttime") => Some(Strategy::LeastTime),
         Some(unknown) => {
-            at.wrong(format!("unknown strategy `{unknown}`"), "write `wrr`");
-            false
+            let help = at.did_you_mean(unknown, ["wrr", "p2c", "hrw", "leasttime"].into_iter());
+            at.key("strategy").wrong(format!("unknown strategy `{unknown}`"), help);
+            None
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::check;
 use crate::model::{
     AccessLogOptions, EntryPoint, EntryPointIndex, LoadBalancer, LogLevel, LogOptions, Model,
     Router, RouterTarget, Service, ServiceIndex, ServiceKind, Settings, StaticModel, StickyCookie,
-    TransportIndex,
+    Strategy, TransportIndex,
 };
 use crate::rule::{Matcher, Rule};
 use crate::source::{At, Reports, Source};
@@ -41,6 +41,7 @@ pub fn from_flags(flags: &FlagOptions) -> Result<(StaticModel, Model), Diagnosti
         health_check: None,
         pass_host_header: true,
         transport: TransportIndex(0),
+        strategy: Strategy::Wrr,
     };
     let diagnostics = reports.into_diagnostics();
     if !diagnostics.is_empty() {

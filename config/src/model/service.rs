@@ -35,6 +35,22 @@ pub struct LoadBalancer {
     pub pass_host_header: bool,
     /// How its servers are connected to.
     pub transport: TransportIndex,
+    /// How a server is chosen where no pin decides.
+    pub strategy: Strategy,
+}
+
+/// `loadBalancer.strategy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// `wrr`: in turn, by weight.
+    #[default]
+    Wrr,
+    /// `p2c`: of two at random the one with less in flight; knows no weights.
+    P2c,
+    /// `hrw`: by a hash of the client's address; has no cookie.
+    Hrw,
+    /// `leasttime`: the one that answers soonest, by weight.
+    LeastTime,
 }
 
 /// One server of a load balancer. Its identity is `(service name, url)`.

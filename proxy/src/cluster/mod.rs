@@ -5,24 +5,26 @@
 //! that they began with. Nothing here waits or touches sockets, but that dropping a server's idle
 //! connections closes them.
 
+mod choose;
 mod pick;
 mod server;
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use sundew_config::model::{
-    EntryPointIndex, LoadBalancer, Model, ServerIndex, ServiceIndex, ServiceKind, Weighted,
+    EntryPointIndex, LoadBalancer, Model, ServerIndex, ServiceIndex, ServiceKind, Strategy,
+    Weighted,
 };
 
-use crate::balance::Wrr;
 use crate::route::RouteTable;
 use crate::sticky::{Level, StickyTable};
 
+use choose::Scheduler;
+
 pub use pick::{Pick, PickError, Trail};
-pub use server::{Idle, Server, ServerFacts};
+pub use server::{AwaitedAnswer, Idle, InFlight, Server, ServerFacts};
 
 /// Everything that requests are routed and balanced by.
 #[derive(Debug)]
@@ -43,14 +45,14 @@ enum ServiceTable {
 #[derive(Debug)]
 struct BalancerTable {
     servers: Vec<Rc<Server>>,
-    scheduler: RefCell<Wrr>,
+    scheduler: Scheduler,
     sticky: Option<StickyTable>,
 }
 
 #[derive(Debug)]
 struct WeightedTable {
     children: Vec<ServiceIndex>,
-    scheduler: RefCell<Wrr>,
+    scheduler: Scheduler,
     sticky: Option<StickyTable>,
     propagates_health: bool,
 }
@@ -151,17 +153,16 @@ fn balancer_table(
                 runtime.set_up(facts.is_up);
                 runtime.set_addresses(&facts.addresses);
             }
+            runtime.measure(balancer.strategy == Strategy::LeastTime);
             runtime
         })
         .collect();
-    let weights = (0_u16..).zip(balancer.servers.iter().map(|server| server.weight));
-    let mut scheduler = Wrr::new(weights);
-    if !known.carry_scheduler(name, &balancer.servers, &mut scheduler) {
-        scheduler.advance(build.scheduler_offset);
-    }
+    let members = balancer.servers.iter().map(|server| (server.weight, server.url.as_str()));
+    let scheduler = Scheduler::new(balancer.strategy, members);
+    known.begin_balancer(name, &balancer.servers, &scheduler, build.scheduler_offset);
     let urls = balancer.servers.iter().map(|server| server.url.as_str());
     let sticky = balancer.sticky.as_ref().map(|it| StickyTable::new(it, urls, Level::Server));
-    BalancerTable { servers, scheduler: RefCell::new(scheduler), sticky }
+    BalancerTable { servers, scheduler, sticky }
 }
 
 fn weighted_table(
@@ -170,15 +171,13 @@ fn weighted_table(
     build: &Build<'_>,
     known: &Known<'_>,
 ) -> WeightedTable {
-    let weights = (0_u16..).zip(weighted.children.iter().map(|child| child.weight));
-    let mut scheduler = Wrr::new(weights);
-    if !known.carry_weighted_scheduler(name, weighted, &mut scheduler) {
-        scheduler.advance(build.scheduler_offset);
-    }
+    let members = weighted.children.iter().map(|child| (child.weight, child.name.as_str()));
+    let scheduler = Scheduler::new(Strategy::Wrr, members);
+    known.begin_weighted(name, weighted, &scheduler, build.scheduler_offset);
     let names = weighted.children.iter().map(|child| child.name.as_str());
     WeightedTable {
         children: weighted.children.iter().map(|child| child.service).collect(),
-        scheduler: RefCell::new(scheduler),
+        scheduler,
         sticky: weighted.sticky.as_ref().map(|it| StickyTable::new(it, names, Level::Service)),
         propagates_health: weighted.propagate_health,
     }
@@ -215,36 +214,39 @@ impl<'a> Known<'a> {
         if of_url.is_empty() { None } else { Some(of_url.remove(0)) }
     }
 
-    fn carry_scheduler(
+    /// Puts a scheduler where the one before the reload was.
+    fn begin_balancer(
         &self,
         name: &str,
         servers: &[sundew_config::model::Server],
-        scheduler: &mut Wrr,
-    ) -> bool {
-        let Some((ServiceKind::LoadBalancer(before), ServiceTable::Balancer(table))) =
-            self.services.get(name)
-        else {
-            return false;
-        };
-        scheduler.carry_over(&table.scheduler.borrow(), |member| {
-            same_position(&before.servers, servers, member, |server| &server.url)
-        })
+        scheduler: &Scheduler,
+        offset: usize,
+    ) {
+        match self.services.get(name) {
+            Some((ServiceKind::LoadBalancer(before), ServiceTable::Balancer(table))) => {
+                let same = |it| same_position(&before.servers, servers, it, |it| &it.url);
+                scheduler.begin(Some(&table.scheduler), same, offset);
+            }
+            _ => scheduler.begin(None, |_| None, offset),
+        }
     }
 
-    fn carry_weighted_scheduler(
+    /// The same for a weighted service.
+    fn begin_weighted(
         &self,
         name: &str,
         weighted: &Weighted,
-        scheduler: &mut Wrr,
-    ) -> bool {
-        let Some((ServiceKind::Weighted(before), ServiceTable::Weighted(table))) =
-            self.services.get(name)
-        else {
-            return false;
-        };
-        scheduler.carry_over(&table.scheduler.borrow(), |member| {
-            same_position(&before.children, &weighted.children, member, |child| &child.name)
-        })
+        scheduler: &Scheduler,
+        offset: usize,
+    ) {
+        match self.services.get(name) {
+            Some((ServiceKind::Weighted(before), ServiceTable::Weighted(table))) => {
+                let same =
+                    |it| same_position(&before.children, &weighted.children, it, |it| &it.name);
+                scheduler.begin(Some(&table.scheduler), same, offset);
+            }
+            _ => scheduler.begin(None, |_| None, offset),
+        }
     }
 
     /// Servers that were not taken have left: their connections are not pooled any more.

@@ -1,5 +1,7 @@
 //! Choosing a server: the pins first, the schedulers where there is none.
 
+use std::net::IpAddr;
+
 use sundew_config::model::{ServerIndex, ServiceIndex};
 
 use super::{BalancerTable, ServiceTable, Tables, WeightedTable};
@@ -36,6 +38,8 @@ pub struct Trail {
     /// Those of the first pick, once a server has refused.
     first_pins: Vec<(ServiceIndex, u16)>,
     tried: Vec<(ServiceIndex, ServerIndex)>,
+    /// Who asks, for strategies that look at it.
+    client: Option<IpAddr>,
 }
 
 impl Trail {
@@ -43,6 +47,11 @@ impl Trail {
     pub fn clear(&mut self) {
         self.pins.clear();
         self.tried.clear();
+    }
+
+    /// Says who asks.
+    pub fn set_client(&mut self, client: IpAddr) {
+        self.client = Some(client);
     }
 
     /// This server refused: it is not picked again for this request.
@@ -147,7 +156,7 @@ impl Tables {
         let claim = read_claim(table.sticky.as_ref(), cookies, serves_others, can_serve);
         let member = match claim.member {
             Some(member) => member,
-            None => match table.scheduler.borrow_mut().next(can_serve) {
+            None => match table.scheduler.choose(&[], trail.client, can_serve) {
                 Some(member) => member,
                 None if trail.tried() > 0 => return Err(PickError::Exhausted),
                 None => return Err(PickError::NoServer),
@@ -207,7 +216,7 @@ fn pick_server(
     let claim = read_claim(table.sticky.as_ref(), cookies, is_up, can_serve);
     let member = match claim.member {
         Some(member) => member,
-        None => match table.scheduler.borrow_mut().next(can_serve) {
+        None => match table.scheduler.choose(&table.servers, trail.client, can_serve) {
             Some(member) => member,
             None if trail.tried() > 0 => return Err(PickError::Exhausted),
             None => return Err(PickError::NoServer),

@@ -1,7 +1,9 @@
+mod strategies;
+
 use std::net::SocketAddr;
 
 use sundew_config::model::{
-    Endpoint, Server as ModelServer, Service, StickyCookie, TransportIndex, WeightedChild,
+    Endpoint, Server as ModelServer, Service, StickyCookie, Strategy, TransportIndex, WeightedChild,
 };
 
 use super::*;
@@ -44,6 +46,7 @@ fn balancer(name: &str, cookie_name: &str, urls: &[(&str, u32)]) -> Service {
         health_check: None,
         pass_host_header: true,
         transport: TransportIndex(0),
+        strategy: Strategy::Wrr,
     };
     Service { name: name.into(), kind: ServiceKind::LoadBalancer(balancer) }
 }

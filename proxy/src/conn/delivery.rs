@@ -79,6 +79,9 @@ impl Delivery<'_> {
                 return malformed();
             };
             self.response.control = control;
+            if let Some(awaited) = self.response.awaited.take() {
+                awaited.note_begun();
+            }
             match self.response.head.status {
                 101 => return self.upgrade().await,
                 100..=199 if interims < INTERIM_MAX => {

@@ -8,7 +8,7 @@ use sundew_config::model::{LoadBalancer, Server as ConfiguredServer, ServiceInde
 
 use super::gate::Gate;
 use super::relay::Relay;
-use crate::cluster::{Pick, Server, Tables, Trail};
+use crate::cluster::{AwaitedAnswer, InFlight, Pick, Server, Tables, Trail};
 use crate::http1::chunked::ChunkDecoder;
 use crate::http1::fields::FieldName;
 use crate::http1::framing::{RequestControl, ResponseControl};
@@ -58,13 +58,14 @@ pub struct Asked {
 }
 
 /// The server of one pick, with what its configuration says.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Picked {
     tables: Rc<Tables>,
     /// Its state.
     pub server: Rc<Server>,
     /// How it was picked.
     pub pick: Pick,
+    _in_flight: InFlight,
 }
 
 impl Picked {
@@ -72,7 +73,8 @@ impl Picked {
     #[must_use]
     pub fn new(tables: &Rc<Tables>, pick: Pick) -> Option<Self> {
         let server = Rc::clone(tables.server(pick.service, pick.server)?);
-        Some(Self { tables: Rc::clone(tables), server, pick })
+        let in_flight = server.begin();
+        Some(Self { tables: Rc::clone(tables), server, pick, _in_flight: in_flight })
     }
 
     /// Its load balancer, as configured.
@@ -231,6 +233,8 @@ pub struct Response {
     pub head: ResponseHead,
     /// Its framing and connection.
     pub control: ResponseControl,
+    /// Where the strategy wants to know when it begins.
+    pub awaited: Option<AwaitedAnswer>,
     /// Its body, on the way.
     pub(super) relay: Relay,
     /// The head's bytes, only with an access log that keeps its fields.
@@ -269,6 +273,7 @@ impl Exchange {
         request.body_bytes = 0;
         request.target = StoredTarget::default();
         pool.give_back(std::mem::take(&mut response.buffer));
+        response.awaited = None;
         response.head_copy.clear();
         response.decoder.reset();
         response.status = 0;

@@ -45,6 +45,8 @@ impl Connection {
         loop {
             let tables = exchange.asked.tables.as_ref();
             exchange.picked = tables.and_then(|tables| Picked::new(tables, pick));
+            exchange.response.awaited =
+                exchange.picked.as_ref().and_then(|picked| picked.server.await_answer());
             let attempt = match self.lease(exchange, must_connect).await {
                 Ok(()) => self.attempt(exchange).await,
                 Err(refused) => Attempt::Refused(refused),

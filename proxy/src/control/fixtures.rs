@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sundew_config::model::{
-    Endpoint, HealthCheck, LoadBalancer, Model, Server, Service, ServiceKind, TransportIndex,
+    Endpoint, HealthCheck, LoadBalancer, Model, Server, Service, ServiceKind, Strategy,
+    TransportIndex,
 };
 
 /// A server at `http://host[:port][/path]`.
@@ -49,6 +50,7 @@ pub(super) fn service(name: &str, check: Option<HealthCheck>, urls: &[&str]) -> 
         health_check: check,
         pass_host_header: true,
         transport: TransportIndex(0),
+        strategy: Strategy::Wrr,
     };
     Service { name: name.into(), kind: ServiceKind::LoadBalancer(balancer) }
 }

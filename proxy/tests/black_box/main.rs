@@ -29,6 +29,7 @@ mod retry;
 mod split_points;
 mod sticky;
 mod sticky_cookie;
+mod strategies;
 mod timeouts;
 mod tunnel;
 mod unix_socket;

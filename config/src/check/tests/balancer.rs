@@ -27,6 +27,19 @@ fn cookie(options: &str) -> StickyCookie {
 }
 
 #[test]
+fn strategies_are_those_of_traefik() {
+    use crate::model::Strategy::{Hrw, LeastTime, P2c, Wrr};
+    for (written, want) in
+        [("''", Wrr), ("wrr", Wrr), ("p2c", P2c), ("hrw", Hrw), ("leasttime", LeastTime)]
+    {
+        let body = format!("{SERVER}sticky: {{cookie: {{}}}}\nstrategy: {written}");
+        let got = balancer(&body, STRICT);
+        assert_eq!((got.strategy, got.sticky.is_some()), (want, want != Hrw), "{written}");
+    }
+    assert_eq!(balancer(SERVER, STRICT).strategy, Wrr);
+}
+
+#[test]
 fn cookie_names_are_those_of_traefik() {
     use crate::check::cookie::{generated_name, sanitised};
     let generated = [

@@ -147,14 +147,15 @@ const SERVICE_MISTAKES: Cases<'static> = &[
     (
         "strategies and transports",
         "http:\n  services:\n    \
-         a: {loadBalancer: {strategy: p2c, servers: [{url: 'http://a'}]}}\n    \
+         a: {loadBalancer: {sticky: {cookie: {}}, strategy: hrw, servers: [{url: 'http://a'}]}}\n    \
          b: {loadBalancer: {strategy: WRR, serversTransport: t, servers: [{url: 'http://a'}]}}\n\
          \x20 serversTransports: {t2: {}}\n",
         &[
-            "f.yml:3:34: http.services.a.loadBalancer.strategy: \
-             not supported by sundew yet: `p2c`; write `wrr`",
+            "f.yml:3:24: warning: http.services.a.loadBalancer.sticky: \
+             `hrw` pins by the client's address and sets no cookie; \
+             remove `sticky`, or choose another strategy",
             "f.yml:4:34: http.services.b.loadBalancer.strategy: unknown strategy `WRR`; \
-             write `wrr`",
+             did you mean `wrr`?",
             "f.yml:4:57: http.services.b.loadBalancer.serversTransport: \
              there is no transport `t`; did you mean `t2`?",
         ],
