@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::cookie::sticky;
-use super::dynamic::{Found, Reference, qualified, reference};
+use super::dynamic::{Found, qualified};
 use super::health_check::health_check;
 use super::server::server;
 use crate::model::{
@@ -13,7 +13,7 @@ use crate::model::{
 use crate::raw;
 use crate::source::At;
 
-/// Weighted services inside each other.
+/// Services inside each other.
 const NESTING_MAX: usize = 32;
 /// Server indexes are 16 bits wide, in the pin as in the tables.
 const SERVERS_MAX: usize = 65_535;
@@ -25,7 +25,7 @@ pub(super) struct Services<'a> {
     /// Checked ones; `None`: left out.
     done: HashMap<&'a str, Option<ServiceIndex>>,
     /// Being checked, outermost first.
-    open: Vec<&'a str>,
+    pub(super) open: Vec<&'a str>,
     pub(super) checked: Vec<Service>,
     /// Of each checked one, how many stand below each other under it.
     levels: Vec<usize>,
@@ -81,11 +81,8 @@ impl<'a> Services<'a> {
 
     fn push(&mut self, name: &str, kind: ServiceKind) -> Option<ServiceIndex> {
         let index = u32::try_from(self.checked.len()).ok().map(ServiceIndex)?;
-        let children = match &kind {
-            ServiceKind::LoadBalancer(_) => [].as_slice(),
-            ServiceKind::Weighted(it) => it.children.as_slice(),
-        };
-        let level = children.iter().map(|it| self.level(it.service) + 1).max().unwrap_or(0);
+        let children = kind.children();
+        let level = children.iter().map(|it| self.level(*it) + 1).max().unwrap_or(0);
         self.levels.push(level);
         self.checked.push(Service { name: qualified(name), kind });
         Some(index)
@@ -105,7 +102,7 @@ impl<'a> Services<'a> {
             raw.failover.is_some(),
         ];
         match written.iter().filter(|it| **it).count() {
-            0 => at.wrong("a service without a kind", "write `loadBalancer` or `weighted`"),
+            0 => at.wrong("a service without a kind", "write `loadBalancer` or another one"),
             1 => {}
             _ => {
                 at.wrong("a service of more than one kind", "keep one and move the others");
@@ -115,15 +112,32 @@ impl<'a> Services<'a> {
         if raw.middlewares.is_some() {
             return None;
         }
-        match (&raw.load_balancer, &raw.weighted) {
-            (Some(balancer), _) => self
-                .load_balancer(name, balancer, &at.key("loadBalancer"))
-                .map(ServiceKind::LoadBalancer),
-            (_, Some(weighted)) => {
-                self.weighted(name, weighted, &at.key("weighted")).map(ServiceKind::Weighted)
-            }
-            _ => None,
+        if let Some(balancer) = &raw.load_balancer {
+            let checked = self.load_balancer(name, balancer, &at.key("loadBalancer"));
+            return checked.map(ServiceKind::LoadBalancer);
         }
+        if self.open.len() > NESTING_MAX {
+            too_deep(at);
+            return None;
+        }
+        let kind = if let Some(it) = &raw.weighted {
+            self.weighted(name, it, &at.key("weighted")).map(ServiceKind::Weighted)
+        } else if let Some(it) = &raw.highest_random_weight {
+            let at = at.key("highestRandomWeight");
+            self.highest_random_weight(it, &at).map(ServiceKind::HighestRandomWeight)
+        } else if let Some(it) = &raw.mirroring {
+            self.mirroring(it, &at.key("mirroring")).map(ServiceKind::Mirroring)
+        } else if let Some(it) = &raw.failover {
+            self.failover(it, &at.key("failover")).map(ServiceKind::Failover)
+        } else {
+            None
+        };
+        let kind = kind?;
+        if kind.children().iter().any(|it| self.level(*it) >= NESTING_MAX) {
+            too_deep(at);
+            return None;
+        }
+        Some(kind)
     }
 
     fn load_balancer(
@@ -172,33 +186,9 @@ impl<'a> Services<'a> {
     }
 
     fn weighted(&mut self, name: &str, raw: &raw::Weighted, at: &At<'a>) -> Option<Weighted> {
-        let children_at = at.key("services");
-        let too_deep = || {
-            let message = format!("weighted services nested deeper than {NESTING_MAX}");
-            children_at.wrong(message, "flatten them");
-        };
-        if self.open.len() > NESTING_MAX {
-            too_deep();
-            return None;
-        }
         let sticky = sticky(raw.sticky.as_ref(), &qualified(name), at);
         let propagates = raw.health_check.is_some();
-        if raw.services.is_empty() {
-            at.warning("a service without children answers 503", "add one under `services`");
-        }
-        let mut children = Some(Vec::with_capacity(raw.services.len()));
-        for (index, child) in raw.services.iter().enumerate() {
-            let checked = self.child(child, propagates, &children_at.index(index));
-            children = children.zip(checked).map(|(mut list, child)| {
-                list.push(child);
-                list
-            });
-        }
-        let children: Vec<WeightedChild> = children?;
-        if children.iter().any(|it| self.level(it.service) >= NESTING_MAX) {
-            too_deep();
-            return None;
-        }
+        let children = self.children(&raw.services, propagates, at)?;
         if let Some(cookie) = &sticky {
             self.warn_of_same_cookie(&cookie.name, &children, at);
         }
@@ -216,11 +206,10 @@ impl<'a> Services<'a> {
             }
             let sticky = match &service.kind {
                 ServiceKind::LoadBalancer(it) => &it.sticky,
-                ServiceKind::Weighted(it) => {
-                    below.extend(it.children.iter().map(|it| it.service));
-                    &it.sticky
-                }
+                ServiceKind::Weighted(it) => &it.sticky,
+                _ => &None,
             };
+            below.extend(service.kind.children());
             if sticky.as_ref().is_some_and(|it| it.name == cookie) {
                 let message = format!("the cookie `{cookie}` is also that of `{}`", service.name);
                 at.keys(&["sticky", "cookie"]).warning(
@@ -231,45 +220,11 @@ impl<'a> Services<'a> {
             }
         }
     }
+}
 
-    fn child(
-        &mut self,
-        raw: &raw::WeightedService,
-        propagates: bool,
-        at: &At<'a>,
-    ) -> Option<WeightedChild> {
-        let weight = weight(raw.weight, &at.key("weight"));
-        let name_at = at.key("name");
-        let Reference::File(name) = reference(&raw.name, &name_at)? else {
-            name_at.wrong(
-                format!("`{}` cannot stand in a weighted service", raw.name),
-                "name a service of the file",
-            );
-            return None;
-        };
-        if let Some(position) = self.open.iter().position(|it| *it == name) {
-            let chain = self.open.get(position..).unwrap_or_default().join(" → ");
-            name_at.wrong(format!("services refer to each other: {chain} → {name}"), "");
-            return None;
-        }
-        let service = self.find(name, &name_at).ok()??;
-        if propagates && !self.has_health(service) {
-            name_at.wrong(
-                format!("`healthCheck` is written above, but `{name}` has none"),
-                format!("give `{name}` a `healthCheck`, or remove the one above"),
-            );
-            return None;
-        }
-        Some(WeightedChild { name: raw.name.clone(), service, weight })
-    }
-
-    fn has_health(&self, index: ServiceIndex) -> bool {
-        match self.checked.get(index.as_usize()).map(|it| &it.kind) {
-            Some(ServiceKind::LoadBalancer(it)) => it.health_check.is_some(),
-            Some(ServiceKind::Weighted(it)) => it.propagate_health,
-            None => false,
-        }
-    }
+/// Reports a tower of services.
+fn too_deep(at: &At<'_>) {
+    at.wrong(format!("services nested deeper than {NESTING_MAX}"), "flatten them");
 }
 
 /// `None` after a report: the service cannot be built.
@@ -288,7 +243,7 @@ fn strategy(written: Option<&str>, at: &At<'_>) -> Option<Strategy> {
 }
 
 /// 1 unless written; under Traefik a negative one takes part in nothing, like 0.
-fn weight(written: Option<i64>, at: &At<'_>) -> u32 {
+pub(super) fn weight(written: Option<i64>, at: &At<'_>) -> u32 {
     let written = written.unwrap_or(1);
     u32::try_from(written).unwrap_or_else(|_| {
         let help = "write 0 (takes part in no rotation) or more";

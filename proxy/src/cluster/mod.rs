@@ -6,6 +6,7 @@
 //! connections closes them.
 
 mod choose;
+mod composite;
 mod pick;
 mod server;
 
@@ -14,15 +15,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use sundew_config::model::{
-    EntryPointIndex, LoadBalancer, Model, ServerIndex, ServiceIndex, ServiceKind, Strategy,
-    Weighted,
+    EntryPointIndex, HighestRandomWeight, LoadBalancer, Model, ServerIndex, ServiceIndex,
+    ServiceKind, Strategy, Weighted,
 };
 
 use crate::route::RouteTable;
 use crate::sticky::{Level, StickyTable};
 
 use choose::Scheduler;
+use composite::{FailoverTable, MirroringTable};
 
+pub use composite::Copied;
 pub use pick::{Pick, PickError, Trail};
 pub use server::{AwaitedAnswer, Idle, InFlight, Server, ServerFacts};
 
@@ -39,7 +42,10 @@ pub struct Tables {
 #[derive(Debug)]
 enum ServiceTable {
     Balancer(BalancerTable),
+    /// Of `highestRandomWeight` too.
     Weighted(WeightedTable),
+    Failover(FailoverTable),
+    Mirroring(MirroringTable),
 }
 
 #[derive(Debug)]
@@ -91,6 +97,14 @@ impl Tables {
                 ServiceKind::Weighted(weighted) => {
                     ServiceTable::Weighted(weighted_table(&service.name, weighted, build, &known))
                 }
+                ServiceKind::HighestRandomWeight(weighted) => {
+                    ServiceTable::Weighted(hrw_table(weighted))
+                }
+                ServiceKind::Failover(it) => ServiceTable::Failover(FailoverTable::new(it)),
+                ServiceKind::Mirroring(it) => {
+                    let before = known.mirroring(&service.name);
+                    ServiceTable::Mirroring(MirroringTable::new(it, before))
+                }
             })
             .collect();
         known.retire();
@@ -114,7 +128,7 @@ impl Tables {
     pub fn server(&self, service: ServiceIndex, server: ServerIndex) -> Option<&Rc<Server>> {
         match self.services.get(service.as_usize())? {
             ServiceTable::Balancer(table) => table.servers.get(server.as_usize()),
-            ServiceTable::Weighted(_) => None,
+            _ => None,
         }
     }
 
@@ -122,7 +136,7 @@ impl Tables {
     pub fn servers(&self) -> impl Iterator<Item = &Rc<Server>> {
         self.services.iter().flat_map(|service| match service {
             ServiceTable::Balancer(table) => table.servers.as_slice(),
-            ServiceTable::Weighted(_) => &[],
+            _ => &[],
         })
     }
 
@@ -131,7 +145,7 @@ impl Tables {
     pub fn balancer(&self, service: ServiceIndex) -> Option<&LoadBalancer> {
         match &self.model.service(service)?.kind {
             ServiceKind::LoadBalancer(balancer) => Some(balancer),
-            ServiceKind::Weighted(_) => None,
+            _ => None,
         }
     }
 }
@@ -180,6 +194,17 @@ fn weighted_table(
         scheduler,
         sticky: weighted.sticky.as_ref().map(|it| StickyTable::new(it, names, Level::Service)),
         propagates_health: weighted.propagate_health,
+    }
+}
+
+/// Every worker and every reload agrees about it, so there is nothing to carry over.
+fn hrw_table(group: &HighestRandomWeight) -> WeightedTable {
+    let members = group.children.iter().map(|child| (child.weight, child.name.as_str()));
+    WeightedTable {
+        children: group.children.iter().map(|child| child.service).collect(),
+        scheduler: Scheduler::new(Strategy::Hrw, members),
+        sticky: None,
+        propagates_health: group.propagate_health,
     }
 }
 
@@ -246,6 +271,13 @@ impl<'a> Known<'a> {
                 scheduler.begin(Some(&table.scheduler), same, offset);
             }
             _ => scheduler.begin(None, |_| None, offset),
+        }
+    }
+
+    fn mirroring(&self, name: &str) -> Option<&'a MirroringTable> {
+        match self.services.get(name)? {
+            (_, ServiceTable::Mirroring(table)) => Some(table),
+            _ => None,
         }
     }
 

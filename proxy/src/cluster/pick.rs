@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use sundew_config::model::{ServerIndex, ServiceIndex};
 
+use super::composite::Detours;
 use super::{BalancerTable, ServiceTable, Tables, WeightedTable};
 use crate::http1::fields::{FieldName, Fields};
 use crate::observe::outcome::StickyOutcome;
@@ -27,6 +28,8 @@ pub enum PickError {
     NoServer,
     /// Every server that is up has been tried for this request.
     Exhausted,
+    /// Both services of a failover that watches its own health are down: 503.
+    FailoverDown,
 }
 
 /// What one request has met on its way: the pins that its response must set, and the servers that
@@ -34,12 +37,13 @@ pub enum PickError {
 #[derive(Debug, Default)]
 pub struct Trail {
     /// Sticky service and member for each `Set-Cookie`, outer level first.
-    pins: Vec<(ServiceIndex, u16)>,
+    pub(super) pins: Vec<(ServiceIndex, u16)>,
     /// Those of the first pick, once a server has refused.
     first_pins: Vec<(ServiceIndex, u16)>,
     tried: Vec<(ServiceIndex, ServerIndex)>,
     /// Who asks, for strategies that look at it.
     client: Option<IpAddr>,
+    pub(super) detours: Detours,
 }
 
 impl Trail {
@@ -47,6 +51,7 @@ impl Trail {
     pub fn clear(&mut self) {
         self.pins.clear();
         self.tried.clear();
+        self.detours.clear();
     }
 
     /// Says who asks.
@@ -74,7 +79,7 @@ impl Trail {
         self.tried.len()
     }
 
-    fn has_tried(&self, service: ServiceIndex, member: u16) -> bool {
+    pub(super) fn has_tried(&self, service: ServiceIndex, member: u16) -> bool {
         self.tried.contains(&(service, ServerIndex(member)))
     }
 
@@ -84,6 +89,7 @@ impl Trail {
             let sticky = match tables.services.get(service.as_usize())? {
                 ServiceTable::Balancer(table) => table.sticky.as_ref()?,
                 ServiceTable::Weighted(table) => table.sticky.as_ref()?,
+                ServiceTable::Failover(_) | ServiceTable::Mirroring(_) => return None,
             };
             Some(sticky.set_cookie_line(*member))
         })
@@ -92,9 +98,9 @@ impl Trail {
 
 /// Where a request's cookies are.
 #[derive(Clone, Copy, Debug)]
-struct Cookies<'a> {
-    bytes: &'a [u8],
-    fields: &'a Fields,
+pub(super) struct Cookies<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) fields: &'a Fields,
 }
 
 /// What a level's cookie says.
@@ -119,6 +125,7 @@ impl Tables {
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
         trail.pins.clear();
+        trail.detours.begin_pick();
         self.pick_in(service, Cookies { bytes, fields }, trail)
     }
 
@@ -131,7 +138,7 @@ impl Tables {
         })
     }
 
-    fn pick_in(
+    pub(super) fn pick_in(
         &self,
         service: ServiceIndex,
         cookies: Cookies<'_>,
@@ -140,6 +147,10 @@ impl Tables {
         match self.services.get(service.as_usize()) {
             Some(ServiceTable::Balancer(table)) => pick_server(table, service, cookies, trail),
             Some(ServiceTable::Weighted(table)) => self.pick_child(table, service, cookies, trail),
+            Some(ServiceTable::Failover(table)) => {
+                self.pick_failover(table, service, cookies, trail)
+            }
+            Some(ServiceTable::Mirroring(table)) => self.pick_mirrored(table, cookies, trail),
             None => Err(PickError::NoServer),
         }
     }
@@ -152,9 +163,13 @@ impl Tables {
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
         let can_serve = |member: u16| self.can_serve(table, member, trail);
-        let serves_others = |member: u16| self.can_serve(table, member, &Trail::default());
-        let claim = read_claim(table.sticky.as_ref(), cookies, serves_others, can_serve);
-        let member = match claim.member {
+        // A pin to a child without a server moves on, even if new clients are sent there.
+        let holds = |member: u16| self.holds(table, member, trail);
+        let serves_others = |member: u16| self.holds(table, member, &Trail::default());
+        let claim = read_claim(table.sticky.as_ref(), cookies, serves_others, holds);
+        let is_moved = matches!(claim.outcome, StickyOutcome::Down | StickyOutcome::Redispatched);
+        let other = || table.scheduler.choose(&[], trail.client, holds);
+        let member = match claim.member.or_else(|| is_moved.then(other).flatten()) {
             Some(member) => member,
             None => match table.scheduler.choose(&[], trail.client, can_serve) {
                 Some(member) => member,
@@ -175,6 +190,13 @@ impl Tables {
         Ok(pick)
     }
 
+    /// Whether a child has a server for this request.
+    fn holds(&self, table: &WeightedTable, member: u16, trail: &Trail) -> bool {
+        let child = table.children.get(usize::from(member));
+        let is_untried = |service, server| !trail.has_tried(service, server);
+        child.is_some_and(|child| self.has_server(*child, is_untried))
+    }
+
     /// Whether a child is offered requests. Without `healthCheck` on the weighted service a dead
     /// child is (and answers 503), as under Traefik; one all of whose servers have refused this
     /// very request is not.
@@ -186,8 +208,8 @@ impl Tables {
         !table.propagates_health || self.has_server(*child, |_, _| true)
     }
 
-    /// Whether some server below `service` is up and `is_wanted`.
-    fn has_server(
+    /// Whether some server below `service` is up and `is_wanted`; those of mirrors do not count.
+    pub(super) fn has_server(
         &self,
         service: ServiceIndex,
         is_wanted: impl Fn(ServiceIndex, u16) -> bool + Copy,
@@ -199,6 +221,10 @@ impl Tables {
             Some(ServiceTable::Weighted(table)) => {
                 table.children.iter().any(|child| self.has_server(*child, is_wanted))
             }
+            Some(ServiceTable::Failover(table)) => {
+                self.has_server(table.main, is_wanted) || self.has_server(table.fallback, is_wanted)
+            }
+            Some(ServiceTable::Mirroring(table)) => self.has_server(table.main, is_wanted),
             None => false,
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 use sundew_config::model::{LoadBalancer, Server as ConfiguredServer, ServiceIndex, Transport};
 
 use super::gate::Gate;
+use super::mirror::Tee;
 use super::relay::Relay;
 use crate::cluster::{AwaitedAnswer, InFlight, Pick, Server, Tables, Trail};
 use crate::http1::chunked::ChunkDecoder;
@@ -40,6 +41,8 @@ pub struct Exchange {
     pub times: Option<Times>,
     /// Answered by sundew for itself (`/ping`).
     pub is_internal: bool,
+    /// The client has the whole answer to a whole request.
+    pub is_complete: bool,
 }
 
 /// The client's part, and what was decided about it; does not change while the response comes.
@@ -55,6 +58,8 @@ pub struct Asked {
     pub gate: Gate,
     /// The client wants its connection kept, and we do too.
     pub keep_alive: bool,
+    /// What streams to the server, for copies.
+    pub(super) tee: Tee,
 }
 
 /// The server of one pick, with what its configuration says.
@@ -126,6 +131,8 @@ pub struct Request {
     pub whole_bytes: usize,
     /// The body is passed on through the connection's input instead.
     pub is_streamed: bool,
+    /// The body is whole in the buffer, whatever its size, for a fallback.
+    pub is_kept: bool,
     /// Body bytes received.
     pub body_bytes: u64,
 }
@@ -266,10 +273,12 @@ impl Exchange {
         asked.trail.clear();
         asked.tables = None;
         asked.gate = Gate::default();
+        asked.tee.clear();
         let request = &mut asked.request;
         pool.give_back(std::mem::take(&mut request.buffer));
         request.whole_bytes = 0;
         request.is_streamed = false;
+        request.is_kept = false;
         request.body_bytes = 0;
         request.target = StoredTarget::default();
         pool.give_back(std::mem::take(&mut response.buffer));
@@ -289,5 +298,6 @@ impl Exchange {
         self.is_moved = false;
         self.times = None;
         self.is_internal = false;
+        self.is_complete = false;
     }
 }

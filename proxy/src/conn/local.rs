@@ -13,6 +13,7 @@ use sundew_config::model::{
 use super::cap::Caps;
 use super::descriptors::Descriptors;
 use super::exchange::Exchange;
+use super::mirror::Copies;
 use super::pressure::Pressure;
 use crate::cluster::Tables;
 use crate::http1::head::HeadLimits;
@@ -64,6 +65,8 @@ pub struct Local {
     pub descriptors: Descriptors,
     /// How much may be sent twice.
     pub retry_budget: RetryBudget,
+    /// Copies for mirrors on their way.
+    pub copies: Copies,
     /// What an operator reads.
     pub counters: Counters,
     /// Tells the control thread.
@@ -254,6 +257,7 @@ impl Local {
             descriptors: Descriptors::new(options.caps.descriptors),
             caps: options.caps,
             retry_budget: RetryBudget::default(),
+            copies: Copies::default(),
             counters: Counters::default(),
             on_connect_failed: options.on_connect_failed,
             exchanges: RefCell::default(),

@@ -90,6 +90,7 @@ impl Connection {
                 match tables.pick(service, request.bytes(), &request.head.fields, trail) {
                     Ok(pick) => Ok(Plan::Forward(pick)),
                     Err(PickError::NoServer | PickError::Exhausted) => Err(ProxyError::NoServer),
+                    Err(PickError::FailoverDown) => Err(ProxyError::FailoverDown),
                 }
             }
         };

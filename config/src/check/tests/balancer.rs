@@ -16,7 +16,7 @@ fn balancer(body: &str, options: Options) -> LoadBalancer {
     let model = loaded(&balancer_file(body), options).model;
     match model.services[0].kind.clone() {
         ServiceKind::LoadBalancer(balancer) => balancer,
-        ServiceKind::Weighted(_) => panic!("not a load balancer"),
+        _ => panic!("not a load balancer"),
     }
 }
 

@@ -101,7 +101,7 @@ const SERVICE_MISTAKES: Cases<'static> = &[
         "no kind",
         "http: {services: {a: {}}}",
         &["f.yml:1:19: http.services.a: a service without a kind; \
-           write `loadBalancer` or `weighted`"],
+           write `loadBalancer` or another one"],
     ),
     (
         "a kind to come",
@@ -266,7 +266,7 @@ fn lenient_leaves_out_what_is_wrong_by_itself() {
     app: {loadBalancer: {servers: [{url: 'http://a'}]}}
     broken: {loadBalancer: {servers: [{url: 'http://a'}, {url: 'a:80'}]}}
     parent: {weighted: {services: [{name: app}, {name: broken}]}}
-    fancy: {mirroring: {service: app}}
+    fancy: {failover: {service: app, fallback: app}}
     p2c: {loadBalancer: {strategy: p2c, servers: [{url: 'https://a'}]}}
 ";
     let model = loaded(text, LENIENT).model;
