@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::scalar::{in_range, is_longer_than, parse_duration};
 use super::server::{URL_BYTES_MAX, has_whole_escapes};
-use crate::model::HealthCheck;
+use crate::model::{HealthCheck, PassiveHealthCheck};
 use crate::raw;
 use crate::source::At;
 
@@ -12,6 +12,8 @@ use crate::source::At;
 const INTERVAL: Duration = Duration::from_secs(30);
 /// Traefik's default.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Traefik's default.
+const FAILURE_WINDOW: Duration = Duration::from_secs(10);
 /// A shorter interval would be a load test of the server.
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
@@ -43,6 +45,23 @@ pub(super) fn health_check(raw: &raw::HealthCheck, at: &At<'_>) -> HealthCheck {
         timeout: time("timeout", &raw.timeout, TIMEOUT),
         headers: headers(raw, &at.key("headers")),
         follow_redirects: raw.follow_redirects.unwrap_or(true),
+    }
+}
+
+/// A passive check; both of its numbers have Traefik's defaults.
+pub(super) fn passive_health_check(
+    raw: &raw::PassiveHealthCheck,
+    at: &At<'_>,
+) -> PassiveHealthCheck {
+    let window = raw.failure_window.as_ref();
+    PassiveHealthCheck {
+        failure_window: period(&at.key("failureWindow"), window, FAILURE_WINDOW),
+        failed_attempts_max: in_range(
+            &at.key("maxFailedAttempts"),
+            raw.max_failed_attempts,
+            1..=1_000,
+            1,
+        ),
     }
 }
 

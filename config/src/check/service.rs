@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::cookie::sticky;
 use super::dynamic::{Found, qualified};
-use super::health_check::health_check;
+use super::health_check::{health_check, passive_health_check};
 use super::server::server;
 use crate::model::{
     HealthCheck, LoadBalancer, Server, Service, ServiceIndex, ServiceKind, Strategy,
@@ -167,6 +167,10 @@ impl<'a> Services<'a> {
             pass_host_header: raw.pass_host_header.unwrap_or(true),
             transport: transport?,
             strategy,
+            passive_health_check: raw
+                .passive_health_check
+                .as_ref()
+                .map(|it| passive_health_check(it, &at.key("passiveHealthCheck"))),
         })
     }
 

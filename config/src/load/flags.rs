@@ -42,6 +42,7 @@ pub fn from_flags(flags: &FlagOptions) -> Result<(StaticModel, Model), Diagnosti
         pass_host_header: true,
         transport: TransportIndex(0),
         strategy: Strategy::Wrr,
+        passive_health_check: None,
     };
     let diagnostics = reports.into_diagnostics();
     if !diagnostics.is_empty() {

@@ -61,6 +61,8 @@ pub struct LoadBalancer {
     pub transport: TransportIndex,
     /// How a server is chosen where no pin decides.
     pub strategy: Strategy,
+    /// Ejection of servers that fail requests, off when `None`.
+    pub passive_health_check: Option<PassiveHealthCheck>,
 }
 
 /// `loadBalancer.strategy`.
@@ -268,6 +270,16 @@ pub struct HealthCheck {
     pub headers: Vec<(String, String)>,
     /// Follow redirects (at most 10) and judge what is at their end.
     pub follow_redirects: bool,
+}
+
+/// `loadBalancer.passiveHealthCheck`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassiveHealthCheck {
+    /// Failures count for so long, and so long an ejected server is left out unless an active
+    /// check brings it back.
+    pub failure_window: Duration,
+    /// So many failures eject, without a success between them; at least 1.
+    pub failed_attempts_max: u32,
 }
 
 /// `serversTransport`: how servers are connected to.

@@ -54,7 +54,7 @@ pub(crate) struct LoadBalancer {
     pub(crate) health_check: Option<HealthCheck>,
     pub(crate) pass_host_header: Option<bool>,
     pub(crate) servers_transport: Option<String>,
-    passive_health_check: Option<Unsupported>,
+    pub(crate) passive_health_check: Option<PassiveHealthCheck>,
     response_forwarding: Option<ResponseForwarding>,
 }
 
@@ -110,6 +110,14 @@ pub(crate) struct HealthCheck {
     pub(crate) timeout: Option<String>,
     pub(crate) follow_redirects: Option<bool>,
     pub(crate) headers: BTreeMap<String, String>,
+}
+
+/// `loadBalancer.passiveHealthCheck`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PassiveHealthCheck {
+    pub(crate) failure_window: Option<String>,
+    pub(crate) max_failed_attempts: Option<i64>,
 }
 
 /// `weighted`.

@@ -199,6 +199,7 @@ impl<'a> Play<'a> {
             access_log: None,
             connection_cap: None,
             on_connect_failed: Box::new(|_, _, _| {}),
+            on_outcome: Box::new(|_, _, _, _| {}),
         });
         Self {
             parts,

@@ -168,6 +168,7 @@ fn balancer_table(
                 runtime.set_addresses(&facts.addresses);
             }
             runtime.measure(balancer.strategy == Strategy::LeastTime);
+            runtime.judge(balancer.passive_health_check.is_some());
             runtime
         })
         .collect();

@@ -37,6 +37,10 @@ pub struct Server {
     is_retired: Cell<bool>,
     addresses: RefCell<Arc<[Address]>>,
     in_flight: Cell<u32>,
+    /// What comes of its requests is of interest.
+    is_judged: Cell<bool>,
+    /// The last that was told of it is a failure.
+    has_failed: Cell<bool>,
     /// Only where the service chooses by them.
     response_times: RefCell<Option<Box<ResponseTimes>>>,
     /// Idle connections, the one used last at the end.
@@ -81,6 +85,8 @@ impl Server {
             is_retired: Cell::new(false),
             addresses: RefCell::new(Arc::new([])),
             in_flight: Cell::new(0),
+            is_judged: Cell::new(false),
+            has_failed: Cell::new(false),
             response_times: RefCell::new(None),
             idle: RefCell::new(Vec::new()),
         })
@@ -116,6 +122,24 @@ impl Server {
         if is_measured != times.is_some() {
             *times = is_measured.then(Box::default);
         }
+    }
+
+    /// From now on what comes of its requests is of interest, or not any more.
+    pub fn judge(&self, is_judged: bool) {
+        self.is_judged.set(is_judged);
+    }
+
+    /// What comes of its requests is of interest.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.is_judged.get()
+    }
+
+    /// Whether this outcome of a request is to be told: every failure is, and the first success
+    /// after one.
+    #[must_use]
+    pub fn is_news(&self, has_failed: bool) -> bool {
+        self.has_failed.replace(has_failed) || has_failed
     }
 
     /// Begins to wait for an answer, where that is measured.

@@ -48,6 +48,7 @@ fn balancer(name: &str, cookie_name: &str, urls: &[(&str, u32)]) -> Service {
         pass_host_header: true,
         transport: TransportIndex(0),
         strategy: Strategy::Wrr,
+        passive_health_check: None,
     };
     Service { name: name.into(), kind: ServiceKind::LoadBalancer(balancer) }
 }

@@ -58,6 +58,7 @@ impl Connection {
                 Ok(()) => self.attempt(exchange).await,
                 Err(refused) => Attempt::Refused(refused),
             };
+            self.note_outcome(exchange, &attempt);
             let refused = match attempt {
                 Attempt::Done(next) => {
                     if exchange.is_complete && !exchange.asked.trail.copies().is_empty() {
@@ -161,6 +162,32 @@ impl Connection {
         };
         exchange.retries += 1;
         Ok(other)
+    }
+
+    /// Tells what came of a request, where the server is judged by that (`passiveHealthCheck`).
+    fn note_outcome(&self, exchange: &Exchange, attempt: &Attempt) {
+        let (Some(picked), Some(tables)) = (&exchange.picked, &exchange.asked.tables) else {
+            return;
+        };
+        if !picked.server.is_judged() {
+            return;
+        }
+        let has_failed = match *attempt {
+            Attempt::Done(_) => match exchange.response.origin_status {
+                Some(status) => status >= 500,
+                None => return,
+            },
+            Attempt::FailedOver(status) => status >= 500,
+            Attempt::Refused(ConnectError::Exhausted) | Attempt::Again => return,
+            Attempt::Refused(_) | Attempt::Elsewhere => true,
+            Attempt::Failed(error) if error.is_of_server() => true,
+            // The client's doing.
+            Attempt::Failed(_) => return,
+        };
+        if picked.server.is_news(has_failed) {
+            let Pick { service, server, .. } = picked.pick;
+            (self.shared.local.on_outcome)(&tables.model, service, server, has_failed);
+        }
     }
 
     /// An answer of the main service, or its silence, is one of the `errors` of a failover: its

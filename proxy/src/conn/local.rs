@@ -29,6 +29,9 @@ const EXCHANGES_MAX: usize = 1024;
 /// Called when a connection to a server failed.
 pub type OnConnectFailed = Box<dyn Fn(&Arc<Model>, ServiceIndex, ServerIndex)>;
 
+/// Called with what came of a request to a server that is judged by it: true for a failure.
+pub type OnOutcome = Box<dyn Fn(&Arc<Model>, ServiceIndex, ServerIndex, bool)>;
+
 /// What all connections of one worker share.
 pub struct Local {
     /// Which worker.
@@ -71,6 +74,8 @@ pub struct Local {
     pub counters: Counters,
     /// Tells the control thread.
     pub on_connect_failed: OnConnectFailed,
+    /// Tells the control thread.
+    pub on_outcome: OnOutcome,
     #[expect(clippy::vec_box, reason = "they are handed out and taken back as boxes")]
     exchanges: RefCell<Vec<Box<Exchange>>>,
 }
@@ -233,6 +238,8 @@ pub struct LocalOptions {
     pub caps: Caps,
     /// Called when a connection to a server failed.
     pub on_connect_failed: OnConnectFailed,
+    /// Called with outcomes that count.
+    pub on_outcome: OnOutcome,
 }
 
 impl Local {
@@ -260,6 +267,7 @@ impl Local {
             copies: Copies::default(),
             counters: Counters::default(),
             on_connect_failed: options.on_connect_failed,
+            on_outcome: options.on_outcome,
             exchanges: RefCell::default(),
         }
     }

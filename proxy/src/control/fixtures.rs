@@ -51,6 +51,7 @@ pub(super) fn service(name: &str, check: Option<HealthCheck>, urls: &[&str]) -> 
         pass_host_header: true,
         transport: TransportIndex(0),
         strategy: Strategy::Wrr,
+        passive_health_check: None,
     };
     Service { name: name.into(), kind: ServiceKind::LoadBalancer(balancer) }
 }

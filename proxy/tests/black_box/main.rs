@@ -22,6 +22,7 @@ mod malformed;
 mod memory;
 mod mirroring;
 mod names;
+mod passive;
 mod proxy_protocol;
 mod real_clients;
 mod reload;

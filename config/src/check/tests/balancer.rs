@@ -40,6 +40,22 @@ fn strategies_are_those_of_traefik() {
 }
 
 #[test]
+fn a_passive_check_has_the_defaults_of_traefik() {
+    let passive = |text: &str| {
+        let got = balancer(&format!("{SERVER}passiveHealthCheck: {text}"), LENIENT);
+        let got = got.passive_health_check.unwrap();
+        (got.failure_window.as_millis(), got.failed_attempts_max)
+    };
+    assert_eq!(passive("{}"), (10_000, 1));
+    assert_eq!(passive("{failureWindow: 5, maxFailedAttempts: 3}"), (5_000, 3));
+    assert_eq!(passive("{failureWindow: 0s, maxFailedAttempts: 0}"), (10_000, 1));
+    assert_eq!(balancer(SERVER, STRICT).passive_health_check, None);
+    let file = balancer_file(&format!("{SERVER}passiveHealthCheck: {{maxFailedAttempts: 0}}"));
+    let lines = said(&file, STRICT);
+    assert!(lines.len() == 1 && lines[0].contains(".maxFailedAttempts: "), "{lines:?}");
+}
+
+#[test]
 fn cookie_names_are_those_of_traefik() {
     use crate::check::cookie::{generated_name, sanitised};
     let generated = [
