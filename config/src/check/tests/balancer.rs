@@ -48,7 +48,7 @@ fn a_passive_check_has_the_defaults_of_traefik() {
     };
     assert_eq!(passive("{}"), (10_000, 1));
     assert_eq!(passive("{failureWindow: 5, maxFailedAttempts: 3}"), (5_000, 3));
-    assert_eq!(passive("{failureWindow: 0s, maxFailedAttempts: 0}"), (10_000, 1));
+    assert_eq!(passive("{failureWindow: 0s}"), (10_000, 1));
     assert_eq!(balancer(SERVER, STRICT).passive_health_check, None);
     let file = balancer_file(&format!("{SERVER}passiveHealthCheck: {{maxFailedAttempts: 0}}"));
     let lines = said(&file, STRICT);
