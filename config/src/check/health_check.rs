@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::scalar::{in_range, is_longer_than, parse_duration};
 use super::server::{URL_BYTES_MAX, has_whole_escapes};
-use crate::model::{HealthCheck, PassiveHealthCheck};
+use crate::model::{HealthCheck, HealthMode, PassiveHealthCheck};
 use crate::raw;
 use crate::source::At;
 
@@ -24,17 +24,25 @@ pub(super) fn health_check(raw: &raw::HealthCheck, at: &At<'_>) -> HealthCheck {
     if is_empty {
         at.wrong("nothing is written in it", "write at least `path: /`");
     }
-    if !matches!(raw.mode.as_str(), "" | "http") {
-        at.key("mode").unsupported_what(&format!("`{}`", raw.mode), "");
-    }
-    if !matches!(raw.scheme.to_ascii_lowercase().as_str(), "" | "http") {
-        at.key("scheme").unsupported_what(&format!("`{}`", raw.scheme), "");
+    let mode = match raw.mode.as_str() {
+        "" | "http" => HealthMode::Http,
+        "grpc" => HealthMode::Grpc,
+        // As Traefik takes whatever it does not know, but not in silence.
+        unknown => {
+            at.key("mode").wrong(format!("unknown mode `{unknown}`"), "write `http` or `grpc`");
+            HealthMode::Http
+        }
+    };
+    match (raw.scheme.to_ascii_lowercase().as_str(), mode) {
+        ("" | "http", _) | ("h2c", HealthMode::Grpc) => {}
+        _ => at.key("scheme").unsupported_what(&format!("`{}`", raw.scheme), ""),
     }
     let time =
         |key: &str, text: &Option<String>, default| period(&at.key(key), text.as_ref(), default);
     let interval = time("interval", &raw.interval, INTERVAL);
     let number = |it: i64| (it != 0).then_some(it);
     HealthCheck {
+        mode,
         path: path(&raw.path, &at.key("path")),
         method: method(&raw.method, &at.key("method")),
         status: number(raw.status).map(|it| in_range(&at.key("status"), Some(it), 100..=599, 200)),

@@ -247,9 +247,21 @@ pub enum SameSite {
     Strict,
 }
 
-/// `loadBalancer.healthCheck` over HTTP; times have Traefik's defaults.
+/// How a server is asked for its health.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HealthMode {
+    /// By a request whose status counts.
+    #[default]
+    Http,
+    /// By `grpc.health.v1.Health/Check`, which must say SERVING; in plain text.
+    Grpc,
+}
+
+/// `loadBalancer.healthCheck`; times have Traefik's defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
+    /// HTTP or gRPC; all but `hostname`, `port` and the times mean HTTP alone.
+    pub mode: HealthMode,
     /// Relative reference, resolved against the server's URL (an absolute path replaces).
     pub path: String,
     /// Method, GET unless written.

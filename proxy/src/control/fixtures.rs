@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sundew_config::model::{
-    Endpoint, HealthCheck, LoadBalancer, Model, Server, Service, ServiceKind, Strategy,
+    Endpoint, HealthCheck, HealthMode, LoadBalancer, Model, Server, Service, ServiceKind, Strategy,
     TransportIndex,
 };
 
@@ -29,6 +29,7 @@ pub(super) fn server(url: &str) -> Server {
 /// A check of `/health` that is quick enough for a test.
 pub(super) fn check() -> HealthCheck {
     HealthCheck {
+        mode: HealthMode::Http,
         path: "/health".into(),
         method: "GET".into(),
         status: None,

@@ -373,11 +373,7 @@ fn health_check_mistakes_are_named() {
             "a field that would break the request's head; \
              leave out control characters, and blanks in the name",
         ),
-        (
-            "{path: /, mode: grpc}",
-            ".mode",
-            "not supported by sundew yet: `grpc`; remove it, or start with --lenient",
-        ),
+        ("{path: /, mode: grcp}", ".mode", "unknown mode `grcp`; write `http` or `grpc`"),
         (
             "{path: /, scheme: https}",
             ".scheme",
