@@ -1,7 +1,7 @@
 //! Tests of `check`: balancer; named by their sentences.
 
 use super::*;
-use crate::model::{Endpoint, LoadBalancer, SameSite, ServiceKind, StickyCookie};
+use crate::model::{Endpoint, HealthMode, LoadBalancer, SameSite, ServiceKind, StickyCookie};
 
 /// A dynamic file with one router `r` on `app`, whose `loadBalancer` has these lines.
 fn balancer_file(body: &str) -> String {
@@ -337,6 +337,9 @@ fn a_health_check_has_the_defaults_of_traefik() {
     assert_eq!((full.status, full.port), (Some(204), Some(81)));
     assert_eq!(full.headers, [("X-A".to_owned(), "1".to_owned())]);
     assert!(!full.follow_redirects);
+    let mode = |text: &str| check(&format!("{{interval: 1s, {text}}}")).mode;
+    assert_eq!((full.mode, mode("mode: ''")), (HealthMode::Http, HealthMode::Http));
+    assert_eq!(mode("mode: grpc, scheme: h2c"), HealthMode::Grpc);
     // What Traefik runs with its defaults.
     assert_eq!(check("{path: /, interval: 0}").interval.as_secs(), 30);
     assert_eq!(check("{path: /, timeout: -5s}").timeout.as_secs(), 5);
