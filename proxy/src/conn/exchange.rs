@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 use sundew_config::model::{LoadBalancer, Server as ConfiguredServer, ServiceIndex, Transport};
 
 use super::gate::Gate;
+use super::held::Held;
 use super::mirror::Tee;
 use super::relay::Relay;
 use crate::cluster::{AwaitedAnswer, InFlight, Pick, Server, Tables, Trail};
@@ -60,6 +61,8 @@ pub struct Asked {
     pub keep_alive: bool,
     /// What streams to the server, for copies.
     pub(super) tee: Tee,
+    /// What is counted of a body that is kept for a fallback.
+    pub(super) held: Option<Held>,
 }
 
 /// The server of one pick, with what its configuration says.
@@ -274,6 +277,7 @@ impl Exchange {
         asked.tables = None;
         asked.gate = Gate::default();
         asked.tee.clear();
+        asked.held = None;
         let request = &mut asked.request;
         pool.give_back(std::mem::take(&mut request.buffer));
         request.whole_bytes = 0;

@@ -350,7 +350,7 @@ impl Connection {
 
     /// The body is not whole yet: both directions at once.
     async fn exchange_streaming(&mut self, exchange: &mut Exchange, body_bytes: usize) -> Attempt {
-        Self::begin_tee(&exchange.asked, body_bytes);
+        self.begin_tee(&exchange.asked, body_bytes);
         self.begin_streaming(&mut exchange.asked.request, body_bytes);
         if self.send_composed(exchange).await.is_err()
             && exchange.lease.as_ref().is_some_and(|lease| lease.is_reused)

@@ -5,6 +5,7 @@
 
 use super::error::ProxyError;
 use super::exchange::{Asked, Exchange, Request};
+use super::pressure::Pressure;
 use super::upload::Window;
 use super::{Connection, Shared};
 use crate::http1::chunked::ChunkDecoder;
@@ -22,7 +23,8 @@ impl Connection {
     /// The client's doing, or more than a failover may keep.
     pub(super) async fn keep_body(&mut self, exchange: &mut Exchange) -> Result<(), ProxyError> {
         let Shared { local, watch, entry, .. } = &self.shared;
-        let Asked { request, trail, tables: Some(tables), gate, .. } = &mut exchange.asked else {
+        let Asked { request, trail, tables: Some(tables), gate, held, .. } = &mut exchange.asked
+        else {
             return Ok(());
         };
         let Some(limit) = tables.kept_body_bytes_max(trail) else { return Ok(()) };
@@ -34,6 +36,7 @@ impl Connection {
         }
         let mut window = Window::new(entry.body_window_ms, entry.body_window_bytes_min);
         let until_ms = local.clock.now_ms().saturating_add(entry.read_timeout_ms);
+        let count = held.insert(local.held.begin());
         while !body.is_whole(request)? {
             if request.buffer.spare() < ROOM_BYTES {
                 request.buffer.reserve(request.buffer.len().max(ROOM_BYTES));
@@ -41,6 +44,12 @@ impl Connection {
             let began_ms = local.clock.now_ms();
             watch.enter(Phase::RequestBody, window.deadline_ms(began_ms).min(until_ms));
             match self.stream.read.read(&mut request.buffer, usize::MAX).await {
+                // Nobody else's request is to suffer for this one.
+                Ok(received @ 1..)
+                    if local.pressure.get() == Pressure::Full || !count.grow(received) =>
+                {
+                    return Err(ProxyError::Overloaded);
+                }
                 Ok(received @ 1..) => {
                     watch.note_progress(received);
                     window.note(local.clock.now_ms().saturating_sub(began_ms), received);

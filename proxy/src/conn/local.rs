@@ -13,6 +13,7 @@ use sundew_config::model::{
 use super::cap::Caps;
 use super::descriptors::Descriptors;
 use super::exchange::Exchange;
+use super::held::HeldBytes;
 use super::mirror::Copies;
 use super::pressure::Pressure;
 use crate::cluster::Tables;
@@ -70,6 +71,8 @@ pub struct Local {
     pub retry_budget: RetryBudget,
     /// Copies for mirrors on their way.
     pub copies: Copies,
+    /// Bodies that are not just passed on.
+    pub held: HeldBytes,
     /// What an operator reads.
     pub counters: Counters,
     /// Tells the control thread.
@@ -265,6 +268,7 @@ impl Local {
             caps: options.caps,
             retry_budget: RetryBudget::default(),
             copies: Copies::default(),
+            held: HeldBytes::default(),
             counters: Counters::default(),
             on_connect_failed: options.on_connect_failed,
             on_outcome: options.on_outcome,

@@ -9,7 +9,9 @@ use std::rc::Rc;
 use super::Connection;
 use super::exchange::{Asked, Exchange, Picked, Request};
 use super::guard;
+use super::held::Held;
 use super::local::{Local, limit_ms};
+use super::pressure::Pressure;
 use super::upload::encode_chunked_body;
 use crate::cluster::{Copied, Trail};
 use crate::http1::chunked::ChunkDecoder;
@@ -22,9 +24,6 @@ use crate::upstream::{self, Lease};
 /// gets no more.
 const COPIES_MAX: usize = 256;
 
-/// What they may hold together. More than the longest body that is kept by default.
-const COPIES_BYTES_MAX: usize = 128 * 1024 * 1024;
-
 /// Longest life of a copy, from the connection to the end of the answer.
 const COPY_MS_MAX: u64 = 60_000;
 
@@ -35,33 +34,31 @@ const FRAMING_BYTES_MAX: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub struct Copies {
     count: Cell<usize>,
-    bytes: Cell<usize>,
 }
 
 /// One of them.
 struct Place {
     local: Rc<Local>,
-    bytes: usize,
+    _held: Held,
 }
 
 impl Place {
     /// `None` when there are too many.
     fn take(local: &Rc<Local>, bytes: usize) -> Option<Self> {
-        let Copies { count, bytes: held } = &local.copies;
-        if count.get() >= COPIES_MAX || held.get().saturating_add(bytes) > COPIES_BYTES_MAX {
+        let count = &local.copies.count;
+        let mut held = local.held.begin();
+        if count.get() >= COPIES_MAX || !held.grow(bytes) {
             return None;
         }
         count.set(count.get() + 1);
-        held.set(held.get() + bytes);
-        Some(Self { local: Rc::clone(local), bytes })
+        Some(Self { local: Rc::clone(local), _held: held })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Copies { count, bytes } = &self.local.copies;
+        let count = &self.local.copies.count;
         count.set(count.get().saturating_sub(1));
-        bytes.set(bytes.get().saturating_sub(self.bytes));
     }
 }
 
@@ -71,11 +68,13 @@ pub(super) struct Tee {
     is_on: Cell<bool>,
     room: Cell<usize>,
     bytes: RefCell<Vec<u8>>,
+    held: RefCell<Option<Held>>,
 }
 
 impl Tee {
     /// Begins to keep what is sent, up to `bytes_max` body bytes.
-    pub(super) fn begin(&self, bytes_max: u64) {
+    pub(super) fn begin(&self, bytes_max: u64, held: Held) {
+        *self.held.borrow_mut() = Some(held);
         let room = usize::try_from(bytes_max).unwrap_or(usize::MAX);
         self.room.set(room.saturating_add(FRAMING_BYTES_MAX));
         self.is_on.set(true);
@@ -86,7 +85,9 @@ impl Tee {
         if !self.is_on.get() {
             return;
         }
-        match self.room.get().checked_sub(sent.len()) {
+        let room = self.room.get().checked_sub(sent.len());
+        let fits = self.held.borrow_mut().as_mut().is_some_and(|held| held.grow(sent.len()));
+        match room.filter(|_| fits) {
             Some(room) => {
                 self.room.set(room);
                 self.bytes.borrow_mut().extend_from_slice(sent);
@@ -97,19 +98,21 @@ impl Tee {
 
     /// Forgets everything, memory too.
     pub(super) fn clear(&self) {
-        self.is_on.set(false);
-        self.bytes.take();
+        if self.is_on.replace(false) {
+            self.bytes.take();
+            self.held.take();
+        }
     }
 }
 
 impl Connection {
     /// Turns the tee on for a body that is about to stream, should a copy want it.
-    pub(super) fn begin_tee(asked: &Asked, body_bytes: usize) {
+    pub(super) fn begin_tee(&self, asked: &Asked, body_bytes: usize) {
         let copies = asked.trail.copies().iter().filter(|copy| copy.has_body);
         let Some(bytes_max) = copies.map(|copy| copy.body_bytes_max).max() else { return };
         let begin = asked.request.head.bytes;
         let first = asked.request.bytes().get(begin..begin + body_bytes);
-        asked.tee.begin(bytes_max);
+        asked.tee.begin(bytes_max, self.shared.local.held.begin());
         asked.tee.note(first.unwrap_or(&[]));
     }
 
@@ -118,6 +121,9 @@ impl Connection {
         let Asked { request, trail, tables: Some(tables), tee, .. } = &exchange.asked else {
             return;
         };
+        if self.shared.local.pressure.get() != Pressure::None {
+            return;
+        }
         let mut wanted: Vec<Copied> = trail.copies().to_vec();
         while let Some(copy) = wanted.pop() {
             let mut trail = Trail::default();

@@ -14,6 +14,7 @@ pub mod exchange;
 mod forward;
 pub mod gate;
 mod guard;
+mod held;
 mod keep;
 pub mod local;
 mod log;
