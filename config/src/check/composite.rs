@@ -32,7 +32,7 @@ impl<'a> Services<'a> {
 
     pub(super) fn mirroring(&mut self, raw: &raw::Mirroring, at: &At<'a>) -> Option<Mirroring> {
         let propagate_health = raw.health_check.is_some();
-        let service = self.refer(&raw.service, propagation(propagate_health), &at.key("service"));
+        let service = self.refer(&raw.service, None, &at.key("service"));
         if raw.mirrors.is_empty() {
             at.warning("nothing is mirrored", "add a service under `mirrors`");
         }
@@ -141,7 +141,8 @@ impl<'a> Services<'a> {
             Some(ServiceKind::LoadBalancer(it)) => it.health_check.is_some(),
             Some(ServiceKind::Weighted(it)) => it.propagate_health,
             Some(ServiceKind::HighestRandomWeight(it)) => it.propagate_health,
-            Some(ServiceKind::Mirroring(it)) => it.propagate_health,
+            // As Traefik, which asks the main service only when somebody wants to know.
+            Some(ServiceKind::Mirroring(it)) => it.propagate_health && self.has_health(it.service),
             Some(ServiceKind::Failover(it)) => it.propagate_health,
             None => false,
         }

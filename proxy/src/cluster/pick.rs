@@ -73,6 +73,11 @@ impl Trail {
         self.pins.clone_from(&self.first_pins);
     }
 
+    /// Nobody was asked after all.
+    pub fn forget_pins(&mut self) {
+        self.pins.clear();
+    }
+
     /// Servers that refused.
     #[must_use]
     pub fn tried(&self) -> usize {

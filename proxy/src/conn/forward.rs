@@ -47,6 +47,7 @@ impl Connection {
         if exchange.asked.trail.is_watched()
             && let Err(error) = Box::pin(self.keep_body(exchange)).await
         {
+            exchange.asked.trail.forget_pins();
             return self.answer(exchange, error).await;
         }
         loop {

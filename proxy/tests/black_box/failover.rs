@@ -183,7 +183,9 @@ fn a_body_beyond_the_limit_is_413(driver: Driver) {
     ] {
         let mut client = Client::connect(proxy.address());
         client.send(request);
-        expect(&client.response(), 413, "Request body too large\n");
+        let response = client.response();
+        expect(&response, 413, "Request body too large\n");
+        assert_eq!(response.field("Set-Cookie"), None, "nobody was asked");
         client.expect_end();
     }
     assert_eq!((main.requests().len(), fallback.requests().len()), (0, 0));

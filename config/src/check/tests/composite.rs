@@ -78,6 +78,24 @@ fn failover_follows_health_or_errors() {
 }
 
 #[test]
+fn mirroring_has_the_health_of_its_main_service() {
+    let top = |main: &str| {
+        format!(
+            "{{mirroring: {{service: {main}, healthCheck: {{}}, mirrors: [{{name: c}}]}}}}\n    \
+                 y: {{weighted: {{healthCheck: {{}}, services: [{{name: x}}]}}}}"
+        )
+    };
+    assert_eq!(said(&file(&top("a")), STRICT), [""; 0]);
+    let lines = said(&file(&top("c")), STRICT);
+    assert!(
+        lines.len() == 1
+            && lines[0]
+                .contains("services[0].name: `healthCheck` is written above, but `x` has none"),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn mistakes_are_named() {
     let cases: [(&str, &[&str]); 9] = [
         (
