@@ -14,6 +14,8 @@ const INTERVAL: Duration = Duration::from_secs(30);
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Traefik's default.
 const FAILURE_WINDOW: Duration = Duration::from_secs(10);
+/// Probes in a row that a verdict may wait for; more would be a check that is off.
+const THRESHOLD_MAX: i64 = 1000;
 /// A shorter interval would be a load test of the server.
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
@@ -41,6 +43,8 @@ pub(super) fn health_check(raw: &raw::HealthCheck, at: &At<'_>) -> HealthCheck {
         |key: &str, text: &Option<String>, default| period(&at.key(key), text.as_ref(), default);
     let interval = time("interval", &raw.interval, INTERVAL);
     let number = |it: i64| (it != 0).then_some(it);
+    // Traefik believes every probe.
+    let threshold = |key: &str, written| in_range(&at.key(key), written, 1..=THRESHOLD_MAX, 1);
     HealthCheck {
         mode,
         path: path(&raw.path, &at.key("path")),
@@ -53,6 +57,8 @@ pub(super) fn health_check(raw: &raw::HealthCheck, at: &At<'_>) -> HealthCheck {
         timeout: time("timeout", &raw.timeout, TIMEOUT),
         headers: headers(raw, &at.key("headers")),
         follow_redirects: raw.follow_redirects.unwrap_or(true),
+        healthy_threshold: threshold("healthyThreshold", raw.healthy_threshold),
+        unhealthy_threshold: threshold("unhealthyThreshold", raw.unhealthy_threshold),
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::cookie::sticky;
 use super::dynamic::{Found, qualified};
 use super::health_check::{health_check, passive_health_check};
-use super::server::server;
+use super::server::{server, server_id};
+use super::sticky_rules::sticky_rules;
 use crate::model::{
     HealthCheck, LoadBalancer, Server, Service, ServiceIndex, ServiceKind, Strategy,
     TransportIndex, Weighted, WeightedChild,
@@ -147,6 +148,7 @@ impl<'a> Services<'a> {
         at: &At<'a>,
     ) -> Option<LoadBalancer> {
         let sticky = sticky(raw.sticky.as_ref(), &qualified(name), at);
+        let sticky_rules = sticky_rules(raw.sticky.as_ref(), sticky.is_some(), at);
         let health_check =
             raw.health_check.as_ref().map(|it| health_check(it, &at.key("healthCheck")));
         let transport = self.transport(raw.servers_transport.as_deref(), at);
@@ -163,6 +165,7 @@ impl<'a> Services<'a> {
             servers: servers?,
             // As Traefik, which ignores it in silence.
             sticky: sticky.filter(|_| strategy != Strategy::Hrw),
+            sticky_rules,
             health_check,
             pass_host_header: raw.pass_host_header.unwrap_or(true),
             transport: transport?,
@@ -191,12 +194,13 @@ impl<'a> Services<'a> {
 
     fn weighted(&mut self, name: &str, raw: &raw::Weighted, at: &At<'a>) -> Option<Weighted> {
         let sticky = sticky(raw.sticky.as_ref(), &qualified(name), at);
+        let sticky_rules = sticky_rules(raw.sticky.as_ref(), sticky.is_some(), at);
         let propagates = raw.health_check.is_some();
         let children = self.children(&raw.services, propagates, at)?;
         if let Some(cookie) = &sticky {
             self.warn_of_same_cookie(&cookie.name, &children, at);
         }
-        Some(Weighted { children, sticky, propagate_health: propagates })
+        Some(Weighted { children, sticky, sticky_rules, propagate_health: propagates })
     }
 
     /// Two levels that overwrite each other's cookie pin nobody.
@@ -280,7 +284,7 @@ fn servers(raw: &raw::LoadBalancer, at: &At<'_>) -> Option<Vec<Server>> {
         return None;
     }
     let mut servers = Vec::with_capacity(raw.servers.len());
-    let mut seen = HashSet::new();
+    let (mut seen, mut ids) = (HashSet::new(), HashSet::new());
     for (index, written) in raw.servers.iter().enumerate() {
         let at = list.index(index);
         let weight = weight(written.weight, &at.key("weight"));
@@ -289,7 +293,8 @@ fn servers(raw: &raw::LoadBalancer, at: &At<'_>) -> Option<Vec<Server>> {
             let message = format!("`{}` is written more than once", written.url);
             at.key("url").warning(message, "write it once, with a higher weight");
         }
-        servers.extend(server);
+        let id = server_id(written.id.as_deref(), &mut ids, &at.key("id"));
+        servers.extend(server.map(|it| Server { id, drain: written.drain, ..it }));
     }
     (servers.len() == raw.servers.len()).then_some(servers)
 }

@@ -7,9 +7,7 @@ use std::cell::Cell;
 
 use sundew_config::model::{Failover, FailoverErrors, Mirroring, ServiceIndex};
 
-use super::pick::Cookies;
-use super::{Pick, PickError, ServiceTable, Tables, Trail};
-use crate::http1::fields::Fields;
+use super::{Pick, PickError, PinSources, Server, ServiceTable, Tables, Trail};
 
 /// One failover service.
 #[derive(Debug)]
@@ -161,19 +159,18 @@ impl Tables {
     pub fn pick_fallback(
         &self,
         status: u16,
-        bytes: &[u8],
-        fields: &Fields,
+        sources: PinSources<'_>,
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
         let Some((service, pins)) = self.innermost(trail, status) else {
             return Err(PickError::Exhausted);
         };
         // What the levels above have decided stays, and so do their pins.
-        trail.pins.truncate(pins);
+        trail.truncate_pins(pins);
         let above = trail.detours.watched.iter().position(|(it, _)| *it == service);
         trail.detours.watched.truncate(above.unwrap_or(0));
         trail.detours.failed.push(service);
-        self.pick_in(service, Cookies { bytes, fields }, trail)
+        self.pick_in(service, sources, trail)
     }
 
     fn innermost(&self, trail: &Trail, status: u16) -> Option<(ServiceIndex, usize)> {
@@ -194,26 +191,31 @@ impl Tables {
         &self,
         table: &FailoverTable,
         service: ServiceIndex,
-        cookies: Cookies<'_>,
+        sources: PinSources<'_>,
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
-        let is_untried =
-            |child| self.has_server(child, |service, server| !trail.has_tried(service, server));
+        let has = |child, is_wanted: fn(&Server) -> bool| {
+            self.has_server(child, |server, service, member| {
+                is_wanted(server) && !trail.has_tried(service, member)
+            })
+        };
         let has_failed = trail.detours.failed.contains(&service);
-        let has_fallback = !table.propagates_health || is_untried(table.fallback);
-        if !has_failed && is_untried(table.main) {
-            let (pins, watched) = (trail.pins.len(), trail.detours.watched.len());
+        let has_fallback = !table.propagates_health || has(table.fallback, Server::is_up);
+        let takes_new = has(table.main, Server::takes_new);
+        if !has_failed && has(table.main, Server::is_up) {
+            let (pins, watched) = (trail.pin_count(), trail.detours.watched.len());
             if table.errors.is_some() {
                 trail.detours.watched.push((service, pins));
             }
-            match self.pick_in(table.main, cookies, trail) {
-                Err(PickError::NoServer) if !table.is_error(503) => {
-                    // A group below that does not watch its children chose a dead one.
+            match self.pick_in(table.main, sources, trail) {
+                // A group below that does not watch its children chose a dead one.
+                Err(PickError::NoServer) if takes_new && !table.is_error(503) => {
                     return Err(PickError::NoServer);
                 }
+                Err(refused @ PickError::Refused(_)) => return Err(refused),
                 Err(_) => {
                     trail.detours.watched.truncate(watched);
-                    trail.pins.truncate(pins);
+                    trail.truncate_pins(pins);
                 }
                 picked => return picked,
             }
@@ -222,19 +224,19 @@ impl Tables {
             let is_fresh = trail.tried() == 0;
             return Err(if is_fresh { PickError::FailoverDown } else { PickError::Exhausted });
         }
-        self.pick_in(table.fallback, cookies, trail)
+        self.pick_in(table.fallback, sources, trail)
     }
 
     /// The main service; who gets a copy is decided once for each request.
     pub(super) fn pick_mirrored(
         &self,
         table: &MirroringTable,
-        cookies: Cookies<'_>,
+        sources: PinSources<'_>,
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
         if trail.tried() == 0 && trail.detours.failed.is_empty() {
             table.choose(&mut trail.detours.copies);
         }
-        self.pick_in(table.main, cookies, trail)
+        self.pick_in(table.main, sources, trail)
     }
 }

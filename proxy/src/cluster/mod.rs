@@ -6,6 +6,7 @@
 //! connections closes them.
 
 mod choose;
+mod claim;
 mod composite;
 mod pick;
 mod server;
@@ -20,11 +21,13 @@ use sundew_config::model::{
 };
 
 use crate::route::RouteTable;
-use crate::sticky::{Level, StickyTable};
+use crate::sticky::{Level, Member, StickyTable};
 
 use choose::Scheduler;
+use claim::Beyond;
 use composite::{FailoverTable, MirroringTable};
 
+pub use claim::PinSources;
 pub use composite::Copied;
 pub use pick::{Pick, PickError, Trail};
 pub use server::{AwaitedAnswer, Idle, InFlight, Server, ServerFacts};
@@ -36,6 +39,8 @@ pub struct Tables {
     pub model: Arc<Model>,
     services: Vec<ServiceTable>,
     routes: Vec<RouteTable>,
+    /// By service: cookies that no server below it sees.
+    hidden_cookies: Vec<Box<[Box<[u8]>]>>,
 }
 
 /// One service.
@@ -53,6 +58,7 @@ struct BalancerTable {
     servers: Vec<Rc<Server>>,
     scheduler: Scheduler,
     sticky: Option<StickyTable>,
+    beyond: Option<Box<Beyond>>,
 }
 
 #[derive(Debug)]
@@ -60,6 +66,7 @@ struct WeightedTable {
     children: Vec<ServiceIndex>,
     scheduler: Scheduler,
     sticky: Option<StickyTable>,
+    beyond: Option<Box<Beyond>>,
     propagates_health: bool,
 }
 
@@ -114,13 +121,20 @@ impl Tables {
                 RouteTable::new(&build.model, index, build.ping == Some(index))
             })
             .collect();
-        Self { model: Arc::clone(&build.model), services, routes }
+        let hidden_cookies = hidden_cookies(&build.model);
+        Self { model: Arc::clone(&build.model), services, routes, hidden_cookies }
     }
 
     /// The routers of an entry point.
     #[must_use]
     pub fn routes(&self, entry_point: usize) -> Option<&RouteTable> {
         self.routes.get(entry_point)
+    }
+
+    /// Names of the cookies that servers do not see in requests to `root`.
+    #[must_use]
+    pub fn hidden_cookies(&self, root: ServiceIndex) -> &[Box<[u8]>] {
+        self.hidden_cookies.get(root.as_usize()).map_or(&[], |names| names)
     }
 
     /// A server of a load balancer.
@@ -150,6 +164,30 @@ impl Tables {
     }
 }
 
+/// Of each service: the cookies that it hides, and those that are hidden below it.
+fn hidden_cookies(model: &Model) -> Vec<Box<[Box<[u8]>]>> {
+    let mut hidden: Vec<Box<[Box<[u8]>]>> = Vec::with_capacity(model.services.len());
+    for service in &model.services {
+        let cookie = match &service.kind {
+            ServiceKind::LoadBalancer(it) => &it.sticky,
+            ServiceKind::Weighted(it) => &it.sticky,
+            _ => &None,
+        };
+        let own = cookie.iter().filter(|cookie| cookie.hide);
+        let own =
+            own.flat_map(|cookie| std::iter::once(&cookie.name).chain(&cookie.previous_names));
+        let mut names: Vec<Box<[u8]>> = own.map(|name| name.as_bytes().into()).collect();
+        // Children stand before their parents.
+        let children = service.kind.children();
+        let below = children.iter().filter_map(|child| hidden.get(child.as_usize()));
+        names.extend(below.flat_map(|names| names.iter().cloned()));
+        names.sort_unstable();
+        names.dedup();
+        hidden.push(names.into_boxed_slice());
+    }
+    hidden
+}
+
 fn balancer_table(
     name: &str,
     balancer: &LoadBalancer,
@@ -167,17 +205,26 @@ fn balancer_table(
                 runtime.set_up(facts.is_up);
                 runtime.set_addresses(&facts.addresses);
             }
+            runtime.set_draining(server.drain || server.weight == 0);
             runtime.measure(balancer.strategy == Strategy::LeastTime);
             runtime.judge(balancer.passive_health_check.is_some());
             runtime
         })
         .collect();
-    let members = balancer.servers.iter().map(|server| (server.weight, server.url.as_str()));
-    let scheduler = Scheduler::new(balancer.strategy, members);
+    let shares = balancer.servers.iter().map(|server| (server.weight, server.pin_name()));
+    let scheduler = Scheduler::new(balancer.strategy, shares.clone());
     known.begin_balancer(name, &balancer.servers, &scheduler, build.scheduler_offset);
-    let urls = balancer.servers.iter().map(|server| server.url.as_str());
-    let sticky = balancer.sticky.as_ref().map(|it| StickyTable::new(it, urls, Level::Server));
-    BalancerTable { servers, scheduler, sticky }
+    let members = balancer.servers.iter().map(|server| Member {
+        name: server.pin_name(),
+        former_name: server.id.as_ref().map(|_| server.url.as_str()),
+    });
+    let cookie = balancer.sticky.as_ref();
+    BalancerTable {
+        servers,
+        scheduler,
+        sticky: cookie.map(|it| StickyTable::new(it, members, Level::Server)),
+        beyond: Beyond::new(cookie, &balancer.sticky_rules, shares),
+    }
 }
 
 fn weighted_table(
@@ -186,14 +233,16 @@ fn weighted_table(
     build: &Build<'_>,
     known: &Known<'_>,
 ) -> WeightedTable {
-    let members = weighted.children.iter().map(|child| (child.weight, child.name.as_str()));
-    let scheduler = Scheduler::new(Strategy::Wrr, members);
+    let shares = weighted.children.iter().map(|child| (child.weight, child.name.as_str()));
+    let scheduler = Scheduler::new(Strategy::Wrr, shares.clone());
     known.begin_weighted(name, weighted, &scheduler, build.scheduler_offset);
+    let cookie = weighted.sticky.as_ref();
     let names = weighted.children.iter().map(|child| child.name.as_str());
     WeightedTable {
         children: weighted.children.iter().map(|child| child.service).collect(),
         scheduler,
-        sticky: weighted.sticky.as_ref().map(|it| StickyTable::new(it, names, Level::Service)),
+        sticky: cookie.map(|it| StickyTable::new(it, names, Level::Service)),
+        beyond: Beyond::new(cookie, &weighted.sticky_rules, shares),
         propagates_health: weighted.propagate_health,
     }
 }
@@ -205,6 +254,7 @@ fn hrw_table(group: &HighestRandomWeight) -> WeightedTable {
         children: group.children.iter().map(|child| child.service).collect(),
         scheduler: Scheduler::new(Strategy::Hrw, members),
         sticky: None,
+        beyond: None,
         propagates_health: group.propagate_health,
     }
 }

@@ -39,6 +39,8 @@ pub enum ProxyError {
     FailoverDown,
     /// The body is too large to be kept for a fallback.
     KeptBodyTooLarge,
+    /// The pinned server cannot take it, and the client is not moved: this status.
+    PinRefused(u16),
     /// There is no memory for it.
     Overloaded,
     /// No server takes the connection.
@@ -110,6 +112,7 @@ impl ProxyError {
             | Self::ServerReset
             | Self::ServerMalformed => bare(502),
             Self::ServerConnectTimeout | Self::ServerTimeout => bare(504),
+            Self::PinRefused(status) => bare(status),
             Self::ClientGone => OwnResponse { body: "Client Closed Request", ..bare(499) },
         }
     }

@@ -10,7 +10,7 @@ use super::gate::Gate;
 use super::held::Held;
 use super::mirror::Tee;
 use super::relay::Relay;
-use crate::cluster::{AwaitedAnswer, InFlight, Pick, Server, Tables, Trail};
+use crate::cluster::{AwaitedAnswer, InFlight, Pick, PinSources, Server, Tables, Trail};
 use crate::http1::chunked::ChunkDecoder;
 use crate::http1::fields::FieldName;
 use crate::http1::framing::{RequestControl, ResponseControl};
@@ -89,6 +89,12 @@ impl Picked {
     #[must_use]
     pub fn balancer(&self) -> Option<&LoadBalancer> {
         self.tables.balancer(self.pick.service)
+    }
+
+    /// Cookies that it does not see when `root` is asked.
+    #[must_use]
+    pub fn hidden_cookies(&self, root: Option<ServiceIndex>) -> &[Box<[u8]>] {
+        self.tables.hidden_cookies(root.unwrap_or(self.pick.service))
     }
 
     /// The server, as configured.
@@ -215,6 +221,16 @@ impl Request {
                 name.eq_ignore_ascii_case(b"idempotency-key")
                     || name.eq_ignore_ascii_case(b"x-idempotency-key")
             })
+    }
+
+    /// Where its pins may be.
+    #[must_use]
+    pub fn pin_sources(&self) -> PinSources<'_> {
+        PinSources {
+            bytes: self.bytes(),
+            fields: &self.head.fields,
+            path_and_query: self.path_and_query(),
+        }
     }
 
     /// A HEAD request gets heads only.

@@ -156,13 +156,18 @@ impl Connection {
         (self.shared.local.on_connect_failed)(&tables.model, service, server);
         trail.note_tried(service, server);
         let root = exchange.service.unwrap_or(service);
-        let Ok(other) = tables.pick(root, request.bytes(), &request.head.fields, trail) else {
-            // Nobody is left: the client is told what the first pick meant it to be told.
-            trail.restore_pins();
-            return Err(refused.into());
-        };
-        exchange.retries += 1;
-        Ok(other)
+        match tables.pick(root, request.pin_sources(), trail) {
+            Ok(other) => {
+                exchange.retries += 1;
+                Ok(other)
+            }
+            Err(PickError::Refused(status)) => Err(ProxyError::PinRefused(status)),
+            Err(PickError::NoServer | PickError::Exhausted | PickError::FailoverDown) => {
+                // Nobody is left: the client is told what the first pick meant it to be told.
+                trail.restore_pins();
+                Err(refused.into())
+            }
+        }
     }
 
     /// Tells what came of a request, where the server is judged by that (`passiveHealthCheck`).
@@ -211,13 +216,12 @@ impl Connection {
             gate.note_continue_given();
         }
         exchange.retries += 1;
-        let fields = &request.head.fields;
-        tables.pick_fallback(status, request.bytes(), fields, trail).map_err(
-            |nobody| match nobody {
-                PickError::FailoverDown => ProxyError::FailoverDown,
-                PickError::NoServer | PickError::Exhausted => ProxyError::NoServer,
-            },
-        )
+        let picked = tables.pick_fallback(status, request.pin_sources(), trail);
+        picked.map_err(|nobody| match nobody {
+            PickError::FailoverDown => ProxyError::FailoverDown,
+            PickError::Refused(status) => ProxyError::PinRefused(status),
+            PickError::NoServer | PickError::Exhausted => ProxyError::NoServer,
+        })
     }
 
     /// Tells the client; mirrors get their copies all the same.

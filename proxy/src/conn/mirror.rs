@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::Connection;
-use super::exchange::{Asked, Exchange, Picked, Request};
+use super::exchange::{Asked, Exchange, Picked};
 use super::guard;
 use super::held::Held;
 use super::local::{Local, limit_ms};
@@ -118,7 +118,7 @@ impl Connection {
 
     /// Sends the copies of an exchange that has been answered, and whose request was whole.
     pub(super) fn send_copies(&self, exchange: &Exchange) {
-        let Asked { request, trail, tables: Some(tables), tee, .. } = &exchange.asked else {
+        let Asked { request, trail, tables: Some(tables), .. } = &exchange.asked else {
             return;
         };
         if self.shared.local.pressure.get() != Pressure::None {
@@ -128,14 +128,13 @@ impl Connection {
         while let Some(copy) = wanted.pop() {
             let mut trail = Trail::default();
             trail.set_client(self.shared.peer.ip());
-            let fields = &request.head.fields;
-            let Ok(pick) = tables.pick(copy.service, request.bytes(), fields, &mut trail) else {
-                continue;
-            };
+            let sources = request.pin_sources();
+            let Ok(pick) = tables.pick(copy.service, sources, &mut trail) else { continue };
             // Mirrors of a mirror.
             wanted.extend_from_slice(trail.copies());
             let Some(picked) = Picked::new(tables, pick) else { continue };
-            let Some(bytes) = self.copy(request, copy, tee, &picked) else { continue };
+            let hidden = picked.hidden_cookies(exchange.service);
+            let Some(bytes) = self.copy(&exchange.asked, copy, (&picked, hidden)) else { continue };
             let Some(place) = Place::take(&self.shared.local, bytes.len()) else { return };
             let is_head = request.is_head();
             spawn(async move {
@@ -145,7 +144,8 @@ impl Connection {
     }
 
     /// The bytes of a copy; `None` when the body is not to be had.
-    fn copy(&self, request: &Request, copy: Copied, tee: &Tee, picked: &Picked) -> Option<Vec<u8>> {
+    fn copy(&self, asked: &Asked, copy: Copied, to: (&Picked, &[Box<[u8]>])) -> Option<Vec<u8>> {
+        let Asked { request, tee, .. } = asked;
         let framing = match request.control.framing {
             framing if copy.has_body => framing,
             _ => Framing::Empty,
@@ -156,7 +156,7 @@ impl Connection {
         }
         let control = RequestControl { framing, wants_upgrade: false, ..request.control };
         let mut out = Vec::new();
-        self.write_head(request, &control, picked, &mut Vec::new(), &mut out);
+        self.write_head(request, &control, to, &mut Vec::new(), &mut out);
         if !has_body {
             return Some(out);
         }

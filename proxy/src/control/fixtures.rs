@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sundew_config::model::{
-    Endpoint, HealthCheck, HealthMode, LoadBalancer, Model, Server, Service, ServiceKind, Strategy,
-    TransportIndex,
+    Endpoint, HealthCheck, HealthMode, LoadBalancer, Model, Server, Service, ServiceKind,
+    StickyRules, Strategy, TransportIndex,
 };
 
 /// A server at `http://host[:port][/path]`.
@@ -17,6 +17,8 @@ pub(super) fn server(url: &str) -> Server {
     let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
     Server {
         url: url.into(),
+        id: None,
+        drain: false,
         weight: 1,
         preserve_path: false,
         endpoint: Endpoint::Tcp { host: host.into(), port: port.parse().unwrap() },
@@ -40,6 +42,8 @@ pub(super) fn check() -> HealthCheck {
         timeout: Duration::from_secs(5),
         headers: Vec::new(),
         follow_redirects: true,
+        healthy_threshold: 1,
+        unhealthy_threshold: 1,
     }
 }
 
@@ -48,6 +52,7 @@ pub(super) fn service(name: &str, check: Option<HealthCheck>, urls: &[&str]) -> 
     let balancer = LoadBalancer {
         servers: urls.iter().map(|url| server(url)).collect(),
         sticky: None,
+        sticky_rules: StickyRules::default(),
         health_check: check,
         pass_host_header: true,
         transport: TransportIndex(0),

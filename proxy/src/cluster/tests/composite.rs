@@ -30,7 +30,8 @@ fn set_up(tables: &Tables, service: u32, is_up: bool) {
 
 /// Asks the fallback because of an answer with this status.
 fn fall_back(tables: &Tables, status: u16, trail: &mut Trail) -> Picked {
-    let pick = tables.pick_fallback(status, b"", &Default::default(), trail)?;
+    let sources = PinSources { bytes: b"", fields: &Default::default(), path_and_query: b"/" };
+    let pick = tables.pick_fallback(status, sources, trail)?;
     Ok(((pick.service.0, pick.server.0), pick.outcome, pins(tables, trail)))
 }
 
