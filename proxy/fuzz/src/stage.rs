@@ -204,6 +204,7 @@ impl<'a> Play<'a> {
             access_log: None,
             caps: Caps::default(),
             on_connect_failed: Box::new(|_, _, _| {}),
+            on_outcome: Box::new(|_, _, _, _| {}),
         });
         Self {
             parts,
