@@ -2,7 +2,9 @@
 //! that is wrong by itself. Reads no files. Called by `load`.
 
 mod access_log;
+mod composite;
 mod cookie;
+mod cookie_name;
 mod dynamic;
 mod entry_point;
 mod health_check;
@@ -11,6 +13,7 @@ mod server;
 mod service;
 mod settings;
 mod statics;
+mod sticky_rules;
 mod transport;
 
 #[cfg(test)]

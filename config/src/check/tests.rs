@@ -1,9 +1,11 @@
 //! A file's text in, the exact lines and the model out.
 
 mod balancer;
+mod composite;
 mod dynamic;
 mod mutated;
 mod statics;
+mod sticky;
 
 use std::path::Path;
 

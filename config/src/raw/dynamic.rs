@@ -38,9 +38,9 @@ pub(crate) struct Router {
 pub(crate) struct Service {
     pub(crate) load_balancer: Option<LoadBalancer>,
     pub(crate) weighted: Option<Weighted>,
-    pub(crate) highest_random_weight: Option<Unsupported>,
-    pub(crate) mirroring: Option<Unsupported>,
-    pub(crate) failover: Option<Unsupported>,
+    pub(crate) highest_random_weight: Option<HighestRandomWeight>,
+    pub(crate) mirroring: Option<Mirroring>,
+    pub(crate) failover: Option<Failover>,
     pub(crate) middlewares: Option<Unsupported>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct LoadBalancer {
     pub(crate) health_check: Option<HealthCheck>,
     pub(crate) pass_host_header: Option<bool>,
     pub(crate) servers_transport: Option<String>,
-    passive_health_check: Option<Unsupported>,
+    pub(crate) passive_health_check: Option<PassiveHealthCheck>,
     response_forwarding: Option<ResponseForwarding>,
 }
 
@@ -72,6 +72,8 @@ pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) weight: Option<i64>,
     pub(crate) preserve_path: bool,
+    pub(crate) id: Option<String>,
+    pub(crate) drain: bool,
 }
 
 /// `sticky`.
@@ -79,6 +81,12 @@ pub(crate) struct Server {
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Sticky {
     pub(crate) cookie: Option<Cookie>,
+    pub(crate) strict: bool,
+    pub(crate) strict_status: Option<i64>,
+    pub(crate) strict_forget: bool,
+    pub(crate) redispatch: Option<bool>,
+    pub(crate) header: String,
+    pub(crate) query: String,
 }
 
 /// `sticky.cookie`.
@@ -92,6 +100,11 @@ pub(crate) struct Cookie {
     pub(crate) max_age: i64,
     pub(crate) path: Option<String>,
     pub(crate) domain: String,
+    pub(crate) partitioned: bool,
+    pub(crate) allow_reserved_name: bool,
+    pub(crate) previous_names: Vec<String>,
+    pub(crate) hide: bool,
+    pub(crate) cache: String,
 }
 
 /// `loadBalancer.healthCheck`.
@@ -108,8 +121,18 @@ pub(crate) struct HealthCheck {
     pub(crate) interval: Option<String>,
     pub(crate) unhealthy_interval: Option<String>,
     pub(crate) timeout: Option<String>,
+    pub(crate) healthy_threshold: Option<i64>,
+    pub(crate) unhealthy_threshold: Option<i64>,
     pub(crate) follow_redirects: Option<bool>,
     pub(crate) headers: BTreeMap<String, String>,
+}
+
+/// `loadBalancer.passiveHealthCheck`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PassiveHealthCheck {
+    pub(crate) failure_window: Option<String>,
+    pub(crate) max_failed_attempts: Option<i64>,
 }
 
 /// `weighted`.
@@ -129,7 +152,52 @@ pub(crate) struct WeightedService {
     pub(crate) weight: Option<i64>,
 }
 
-/// `weighted.healthCheck`: written or not is all that it says.
+/// `highestRandomWeight`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct HighestRandomWeight {
+    pub(crate) services: Vec<WeightedService>,
+    pub(crate) health_check: Option<Propagation>,
+}
+
+/// `mirroring`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Mirroring {
+    pub(crate) service: String,
+    pub(crate) mirror_body: Option<bool>,
+    pub(crate) max_body_size: Option<i64>,
+    pub(crate) mirrors: Vec<Mirror>,
+    pub(crate) health_check: Option<Propagation>,
+}
+
+/// `mirroring.mirrors[]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Mirror {
+    pub(crate) name: String,
+    pub(crate) percent: i64,
+}
+
+/// `failover`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Failover {
+    pub(crate) service: String,
+    pub(crate) fallback: String,
+    pub(crate) health_check: Option<Propagation>,
+    pub(crate) errors: Option<FailoverErrors>,
+}
+
+/// `failover.errors`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct FailoverErrors {
+    pub(crate) status: Vec<String>,
+    pub(crate) max_request_body_bytes: Option<i64>,
+}
+
+/// `healthCheck` of a service of services: written or not is all that it says.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Propagation {}

@@ -130,7 +130,7 @@ impl Generator {
 fn request_of(case: &Case) -> (&'static str, &'static str, u32) {
     match case.row.kind {
         Kind::Closed { method, path, body_bytes } => (method, path, body_bytes),
-        Kind::Rate(_) | Kind::Memory => ("GET", "/", 0),
+        Kind::Rate(_) | Kind::Memory | Kind::Idle => ("GET", "/", 0),
     }
 }
 

@@ -148,8 +148,11 @@ impl Bench {
             ..Sample::default()
         };
         let pins = pins(port, case).map_err(|why| proxy.fault(&why))?;
-        if case.row.kind == Kind::Memory {
+        if case.row.kind.is_memory() {
             sample.idle_kib = Some(self.idle_kib(&mut proxy, port, case, &pins)?);
+        }
+        if case.row.kind == Kind::Idle {
+            return Ok(sample);
         }
         let run = Run { proxy: &mut proxy, origins, port, pins: &pins, folder: &folder, case };
         self.load(run, &mut sample)?;

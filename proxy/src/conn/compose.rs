@@ -6,7 +6,7 @@ use super::exchange::{Exchange, Picked, Request, Response};
 use super::receive::grow;
 use super::upload::encode_chunked_body;
 use crate::http1::forwarded::Identity;
-use crate::http1::framing::Framing;
+use crate::http1::framing::{Framing, RequestControl};
 use crate::http1::rewrite::{RequestRewrite, write_request};
 use crate::io::Buf;
 use crate::io::buffer::LARGE_BUFFER_BYTES;
@@ -27,7 +27,7 @@ impl Connection {
     /// # Errors
     /// A chunked body that is malformed or too large already.
     pub(super) fn compose(&self, exchange: &mut Exchange) -> Result<Composed, ProxyError> {
-        let Exchange { asked, response, picked: Some(picked), .. } = exchange else {
+        let Exchange { asked, response, picked: Some(picked), service, .. } = exchange else {
             return Err(ProxyError::NoServer);
         };
         let request = &mut asked.request;
@@ -38,7 +38,8 @@ impl Connection {
         let (mut out, _) = std::mem::take(&mut response.buffer).into_parts();
         out.clear();
         let mut path = std::mem::take(&mut request.scratch);
-        self.write_head(request, picked, &mut path, &mut out);
+        let hidden = picked.hidden_cookies(*service);
+        self.write_head(request, &request.control, (picked, hidden), &mut path, &mut out);
         request.scratch = path;
         let bytes_max = self.shared.entry.body_bytes_max;
         let composed = write_body(request, response, &mut out, bytes_max);
@@ -66,10 +67,12 @@ impl Connection {
         request.buffer = Buf::from_parts(bytes, start);
     }
 
-    fn write_head(
+    /// Appends the head for a server; `control` says how the body follows it.
+    pub(super) fn write_head(
         &self,
         request: &Request,
-        picked: &Picked,
+        control: &RequestControl,
+        (picked, hidden_cookies): (&Picked, &[Box<[u8]>]),
         path: &mut Vec<u8>,
         out: &mut Vec<u8>,
     ) {
@@ -105,9 +108,10 @@ impl Connection {
         let rewrite = RequestRewrite {
             bytes,
             head: &request.head,
-            control: &request.control,
+            control,
             target: target_to_send,
             host: host_to_send,
+            hidden_cookies,
             identity: &identity,
         };
         write_request(out, &rewrite);
@@ -129,7 +133,10 @@ fn write_body(
             Ok(Composed::Whole)
         }
         Framing::Length(length) => {
-            let room = LARGE_BUFFER_BYTES.saturating_sub(out.len());
+            let room = match request.is_kept {
+                true => usize::MAX,
+                false => LARGE_BUFFER_BYTES.saturating_sub(out.len()),
+            };
             let available = usize::try_from(length).map_or(body.len(), |it| it.min(body.len()));
             let take = available.min(room);
             out.extend_from_slice(body.get(..take).unwrap_or(&[]));

@@ -13,6 +13,7 @@ use crate::http1::rewrite::{ResponseRewrite, write_response};
 use crate::io::buffer::{HEAD_ROOM_BYTES, TAIL_ROOM_BYTES};
 use crate::io::watch::NEVER;
 use crate::io::{Buf, BufferPool, Expiry, Phase, ReadHalf, WriteHalf};
+use crate::sticky::cache_control_line;
 
 /// Interim responses of one exchange (http1 D9).
 const INTERIM_MAX: u32 = 16;
@@ -29,6 +30,11 @@ pub(super) enum Delivered {
     },
     /// The server switched protocols; the 101 and what came with it have gone out.
     Upgraded,
+    /// The answer is not for the client: a fallback is asked. Nothing of it was sent.
+    FailedOver {
+        /// Of the answer.
+        status: u16,
+    },
     /// Nothing was sent to the client.
     Failed {
         /// Why.
@@ -79,6 +85,9 @@ impl Delivery<'_> {
                 return malformed();
             };
             self.response.control = control;
+            if let Some(awaited) = self.response.awaited.take() {
+                awaited.note_begun();
+            }
             match self.response.head.status {
                 101 => return self.upgrade().await,
                 100..=199 if interims < INTERIM_MAX => {
@@ -88,9 +97,18 @@ impl Delivery<'_> {
                     }
                 }
                 100..=199 => return malformed(),
+                status if self.fails_over(status) => return Delivered::FailedOver { status },
                 _ => return self.send_response().await,
             }
         }
+    }
+
+    /// Whether an answer with this status leads to a fallback, and the request can be sent there.
+    fn fails_over(&self, status: u16) -> bool {
+        let Asked { tables, trail, request, .. } = self.asked;
+        trail.is_watched()
+            && !request.is_streamed
+            && tables.as_ref().is_some_and(|tables| tables.fails_over(trail, status))
     }
 
     async fn receive_head(&mut self) -> Result<(), Delivered> {
@@ -211,8 +229,10 @@ impl Delivery<'_> {
             };
             let Asked { tables, trail, .. } = self.asked;
             let tables = tables.as_deref().filter(|_| is_final);
+            let policy = tables.map(|tables| trail.cache(tables)).unwrap_or_default();
+            let cache = cache_control_line(policy, rewrite.bytes, &head.fields);
             let lines = tables.into_iter().flat_map(|tables| trail.set_cookie_lines(tables));
-            write_response(scratch, &rewrite, lines);
+            write_response(scratch, &rewrite, lines.chain(cache));
         });
     }
 
@@ -295,7 +315,12 @@ impl Delivery<'_> {
             }
         }
         let Response { control, relay, .. } = &*self.response;
-        Delivered::Complete { is_reusable: control.is_reusable && !relay.has_surplus(), keep_alive }
+        // A server that declined an upgrade may not be where it was: Node's parser swallows what it
+        // cannot read then, and another client would wait for ever.
+        let is_reusable = control.is_reusable
+            && !relay.has_surplus()
+            && !self.asked.request.control.wants_upgrade;
+        Delivered::Complete { is_reusable, keep_alive }
     }
 
     /// Writes the head into the scratch. Returns whether the client's connection stays open, and

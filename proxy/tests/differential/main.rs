@@ -25,7 +25,6 @@ mod script;
 )]
 mod support;
 
-use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::{env, fs};
@@ -114,13 +113,15 @@ fn check(driver: Driver, plan: Plan) {
 }
 
 fn summary(driver: Driver, plan: Plan, report: &Report) -> String {
-    let Report { cases, connections, resets, statuses, refused_though_valid, .. } = report;
+    let Report { cases, connections, resets, statuses, .. } = report;
+    let Report { refused_though_valid, bad_gateways, .. } = report;
     let per_status: Vec<String> =
         statuses.iter().map(|(status, count)| format!("{status}: {count}")).collect();
     format!(
         "differential ({driver:?}, seed {}): {cases} mutated requests on {connections} connections \
          to each origin, {} findings, {} % accepted, {:.1} s\n  \
-         answers {{{}}}, valid but not 2xx {refused_though_valid}, resets {resets}",
+         answers {{{}}}, valid but not 2xx {refused_though_valid}, resets {resets}, \
+         bad gateways {bad_gateways:?}",
         plan.seed,
         report.findings.len(),
         report.accepted_percent(),
@@ -134,11 +135,9 @@ fn show(plan: Plan, report: &Report) {
         let of = finding.connection.map_or_else(String::new, |it| format!(" (connection {it})"));
         say(&format!("FINDING{of} {}", finding.what));
     }
-    let connections: BTreeSet<u64> =
-        report.findings.iter().filter_map(|it| it.connection).collect();
-    for number in connections.into_iter().take(SHOWN_MAX) {
-        let bytes = Script::new(plan.seed, number).bytes;
+    for (number, seen) in report.seen.iter().take(SHOWN_MAX) {
+        let bytes = Script::new(plan.seed, *number).bytes;
         say(&format!("connection {number}: --seed {} --only {number}", plan.seed));
-        say(&format!("{}", bytes.escape_ascii()));
+        say(&format!("{}\n{seen}", bytes.escape_ascii()));
     }
 }

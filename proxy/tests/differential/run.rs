@@ -48,7 +48,11 @@ pub(crate) struct Report {
     pub(crate) statuses: BTreeMap<u16, u64>,
     /// Mutated requests that the model takes and that got another answer than 2xx.
     pub(crate) refused_though_valid: u64,
+    /// Origins and connections for which the proxy found its server wanting, though it was up.
+    pub(crate) bad_gateways: Vec<(&'static str, u64)>,
     pub(crate) findings: Vec<Finding>,
+    /// For each connection with a finding, what each origin saw of it.
+    pub(crate) seen: BTreeMap<u64, String>,
     pub(crate) elapsed: Duration,
 }
 
@@ -145,7 +149,18 @@ pub(crate) fn run(driver: Driver, plan: Plan) -> Report {
         }
         next = until;
     }
-    finish(scene, plan, &mut report.findings);
+    let ledgers = finish(scene, plan, &mut report.findings);
+    for number in report.findings.iter().filter_map(|it| it.connection) {
+        report.seen.entry(number).or_insert_with(|| {
+            let mut text = String::new();
+            for (name, ledger) in &ledgers {
+                for sent in ledger.of(number) {
+                    let _ = writeln!(text, "  {name}: {sent:?}");
+                }
+            }
+            text
+        });
+    }
     report.elapsed = begin.elapsed();
     report
 }
@@ -209,8 +224,11 @@ fn play(targets: &[Target], plan: Plan, number: u64, report: &Mutex<Report>) -> 
     let mut report = report.lock().expect("the report");
     report.connections += 1;
     report.cases += script.cases.len() as u64;
-    for outcome in outcomes {
-        count(&mut report, &script, &outcome);
+    for (outcome, (name, _)) in outcomes.iter().zip(targets) {
+        count(&mut report, &script, outcome);
+        if outcome.answers.iter().any(|it| it.status == 502) {
+            report.bad_gateways.push((*name, number));
+        }
     }
     heard
 }
@@ -288,7 +306,7 @@ fn compare(
 
 /// Ends the proxy, and with it every connection to an origin, and takes the last reports: those in
 /// front of that of a last request, which goes to the origin directly.
-fn finish(scene: Scene, plan: Plan, findings: &mut Vec<Finding>) {
+fn finish(scene: Scene, plan: Plan, findings: &mut Vec<Finding>) -> Vec<(&'static str, Ledger)> {
     let Scene { mut proxy, mut origins, _folder } = scene;
     proxy.terminate();
     for (origin, _, ledger) in &mut origins {
@@ -307,4 +325,5 @@ fn finish(scene: Scene, plan: Plan, findings: &mut Vec<Finding>) {
             findings.push(Finding { what: format!("{}: {}", origin.name, found.what), ..found });
         }
     }
+    origins.into_iter().map(|(origin, _, ledger)| (origin.name, ledger)).collect()
 }

@@ -6,9 +6,10 @@ use super::*;
 use crate::Severity;
 use crate::model::{Model, RouterTarget, ServiceKind, StaticModel, StickyCookie};
 
-const SEEDS: [&str; 4] = [
+const SEEDS: [&str; 5] = [
     include_str!("../../../examples/app.yml"),
     include_str!("../../../examples/weighted.yml"),
+    include_str!("../../../examples/composite.yml"),
     include_str!("../../../examples/one-file.yml"),
     include_str!("../../../examples/traefik.yml"),
 ];
@@ -62,9 +63,11 @@ fn mutated() -> impl Strategy<Value = String> {
 }
 
 fn assert_safe(cookie: Option<&StickyCookie>) {
-    let Some(StickyCookie { name, path, domain, .. }) = cookie else { return };
+    let Some(StickyCookie { name, path, domain, previous_names, .. }) = cookie else { return };
     let is_safe = |it: &String| it.bytes().all(|it| (b' '..=b'~').contains(&it) && it != b';');
-    assert!(!name.is_empty() && is_safe(name), "{name:?}");
+    for name in std::iter::once(name).chain(previous_names) {
+        assert!(!name.is_empty() && is_safe(name), "{name:?}");
+    }
     assert!([path, domain].into_iter().flatten().all(is_safe), "{path:?} {domain:?}");
 }
 
@@ -84,11 +87,13 @@ fn assert_valid(statics: &StaticModel, model: &Model) {
                 assert!(usize::from(it.transport.0) < model.transports.len());
                 assert_safe(it.sticky.as_ref());
             }
-            ServiceKind::Weighted(it) => {
-                assert!(it.children.iter().all(|it| it.service.as_usize() < position));
-                assert_safe(it.sticky.as_ref());
+            ServiceKind::Weighted(it) => assert_safe(it.sticky.as_ref()),
+            ServiceKind::Mirroring(it) => {
+                assert!(it.mirrors.iter().all(|it| it.percent <= 100));
             }
+            ServiceKind::HighestRandomWeight(_) | ServiceKind::Failover(_) => {}
         }
+        assert!(service.kind.children().iter().all(|it| it.as_usize() < position));
     }
 }
 
