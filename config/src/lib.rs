@@ -15,4 +15,5 @@ mod raw;
 pub mod rule;
 mod source;
 
+pub use check::duration_of;
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
