@@ -4,6 +4,7 @@
 mod check;
 mod demo;
 mod run;
+mod servers;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,7 @@ enum Verb {
     Run(run::RunArguments),
     Check(check::CheckArguments),
     Demo(demo::DemoArguments),
+    Servers(servers::ServersArguments),
 }
 
 /// Runs the verb that the process's arguments name.
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
         Verb::Run(arguments) => run::run(arguments),
         Verb::Check(arguments) => check::check(&arguments),
         Verb::Demo(arguments) => demo::demo(&arguments),
+        Verb::Servers(arguments) => servers::servers(arguments),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::route::RouteTable;
 use crate::sticky::{Level, StickyTable};
 
 pub use pick::{Pick, PickError, Trail};
-pub use server::{Idle, Server, ServerFacts};
+pub use server::{Idle, InFlight, Server, ServerFacts};
 
 /// Everything that requests are routed and balanced by.
 #[derive(Debug)]
@@ -116,6 +116,15 @@ impl Tables {
         }
     }
 
+    /// The servers of a load balancer; none of another service.
+    #[must_use]
+    pub fn servers_of(&self, service: ServiceIndex) -> &[Rc<Server>] {
+        match self.services.get(service.as_usize()) {
+            Some(ServiceTable::Balancer(table)) => &table.servers,
+            Some(ServiceTable::Weighted(_)) | None => &[],
+        }
+    }
+
     /// Every server of every load balancer.
     pub fn servers(&self) -> impl Iterator<Item = &Rc<Server>> {
         self.services.iter().flat_map(|service| match service {
@@ -149,6 +158,7 @@ fn balancer_table(
             let runtime = known.take(name, &server.url).unwrap_or_else(|| Server::new(&server.url));
             if let Some(facts) = facts.get(position) {
                 runtime.set_up(facts.is_up);
+                runtime.set_draining(facts.is_draining);
                 runtime.set_addresses(&facts.addresses);
             }
             runtime

@@ -204,10 +204,14 @@ fn pick_server(
     let is_up =
         |member: u16| table.servers.get(usize::from(member)).is_some_and(|server| server.is_up());
     let can_serve = |member: u16| is_up(member) && !trail.has_tried(service, member);
+    let is_draining = |member: u16| {
+        table.servers.get(usize::from(member)).is_some_and(|server| server.is_draining())
+    };
+    let takes_new = |member: u16| can_serve(member) && !is_draining(member);
     let claim = read_claim(table.sticky.as_ref(), cookies, is_up, can_serve);
     let member = match claim.member {
         Some(member) => member,
-        None => match table.scheduler.borrow_mut().next(can_serve) {
+        None => match table.scheduler.borrow_mut().next(takes_new) {
             Some(member) => member,
             None if trail.tried() > 0 => return Err(PickError::Exhausted),
             None => return Err(PickError::NoServer),

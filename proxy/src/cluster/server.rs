@@ -1,15 +1,19 @@
 //! One server as a worker knows it; survives reloads that keep its service and URL.
 
 use std::cell::{Cell, Ref, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::io::{Address, Stream};
+use crate::observe::counters::PinsSeen;
 
 /// What the control thread says about a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerFacts {
     /// Not down by its active health check.
     pub is_up: bool,
+    /// Gets no new pins.
+    pub is_draining: bool,
     /// Where it is, in the order in which to try; empty: its name does not resolve, so it refuses.
     pub addresses: Arc<[Address]>,
 }
@@ -31,20 +35,41 @@ pub struct Server {
     /// As configured.
     pub url: Box<str>,
     is_up: Cell<bool>,
+    is_draining: Cell<bool>,
     is_retired: Cell<bool>,
+    in_flight: Cell<u32>,
+    /// Requests that it has been given, those included that it refused.
+    pub requests: Cell<u64>,
+    /// Clients that came with a pin to it.
+    pub pins_seen: PinsSeen,
     addresses: RefCell<Arc<[Address]>>,
     /// Idle connections, the one used last at the end.
     pub idle: RefCell<Vec<Idle>>,
 }
 
+/// A request that a server has been given: counts as in flight from the pick to the end of the
+/// exchange, whether a pin or a strategy chose it.
+#[derive(Debug)]
+pub struct InFlight(Rc<Server>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get().saturating_sub(1));
+    }
+}
+
 impl Server {
     /// A server that is up and whose addresses are not known yet.
     #[must_use]
-    pub fn new(url: &str) -> std::rc::Rc<Self> {
-        std::rc::Rc::new(Self {
+    pub fn new(url: &str) -> Rc<Self> {
+        Rc::new(Self {
             url: url.into(),
             is_up: Cell::new(true),
+            is_draining: Cell::new(false),
             is_retired: Cell::new(false),
+            in_flight: Cell::new(0),
+            requests: Cell::new(0),
+            pins_seen: PinsSeen::default(),
             addresses: RefCell::new(Arc::new([])),
             idle: RefCell::new(Vec::new()),
         })
@@ -59,6 +84,37 @@ impl Server {
     /// Went up or down.
     pub fn set_up(&self, is_up: bool) {
         self.is_up.set(is_up);
+    }
+
+    /// Gets no new pins; those that there are stay.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.get()
+    }
+
+    /// Begins or ends to be drained.
+    pub fn set_draining(&self, is_draining: bool) {
+        self.is_draining.set(is_draining);
+    }
+
+    /// Takes requests of new clients.
+    #[must_use]
+    pub fn takes_new(&self) -> bool {
+        self.is_up() && !self.is_draining()
+    }
+
+    /// Requests that it has been given and whose exchanges have not ended.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.get()
+    }
+
+    /// Gives it a request.
+    #[must_use]
+    pub fn begin(self: &Rc<Self>) -> InFlight {
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.requests.set(self.requests.get() + 1);
+        InFlight(Rc::clone(self))
     }
 
     /// Left the configuration: connections to it are not kept.

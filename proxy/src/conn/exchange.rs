@@ -8,7 +8,7 @@ use sundew_config::model::{LoadBalancer, Server as ConfiguredServer, ServiceInde
 
 use super::gate::Gate;
 use super::relay::Relay;
-use crate::cluster::{Pick, Server, Tables, Trail};
+use crate::cluster::{InFlight, Pick, Server, Tables, Trail};
 use crate::http1::chunked::ChunkDecoder;
 use crate::http1::fields::FieldName;
 use crate::http1::framing::{RequestControl, ResponseControl};
@@ -36,7 +36,7 @@ pub struct Exchange {
     pub retries: u32,
     /// A server went away with it, and it was given to another.
     pub is_moved: bool,
-    /// Only with an access log.
+    /// Only with an access log or metrics.
     pub times: Option<Times>,
     /// Answered by sundew for itself (`/ping`).
     pub is_internal: bool,
@@ -58,13 +58,14 @@ pub struct Asked {
 }
 
 /// The server of one pick, with what its configuration says.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Picked {
     tables: Rc<Tables>,
     /// Its state.
     pub server: Rc<Server>,
     /// How it was picked.
     pub pick: Pick,
+    _in_flight: InFlight,
 }
 
 impl Picked {
@@ -72,7 +73,8 @@ impl Picked {
     #[must_use]
     pub fn new(tables: &Rc<Tables>, pick: Pick) -> Option<Self> {
         let server = Rc::clone(tables.server(pick.service, pick.server)?);
-        Some(Self { tables: Rc::clone(tables), server, pick })
+        let in_flight = server.begin();
+        Some(Self { tables: Rc::clone(tables), server, pick, _in_flight: in_flight })
     }
 
     /// Its load balancer, as configured.

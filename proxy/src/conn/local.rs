@@ -11,6 +11,7 @@ use sundew_config::model::{
 };
 
 use super::cap::Caps;
+use super::count::Counted;
 use super::descriptors::Descriptors;
 use super::exchange::Exchange;
 use super::pressure::Pressure;
@@ -66,6 +67,8 @@ pub struct Local {
     pub retry_budget: RetryBudget,
     /// What an operator reads.
     pub counters: Counters,
+    /// What an operator may ask for; `None`: nobody can.
+    pub counted: Option<Counted>,
     /// Tells the control thread.
     pub on_connect_failed: OnConnectFailed,
     #[expect(clippy::vec_box, reason = "they are handed out and taken back as boxes")]
@@ -134,6 +137,8 @@ pub struct EntryPointLimits {
     pub requests_max: u64,
     /// Age after which a connection is closed with its next response; [`NEVER`] without a limit.
     pub age_max_ms: u64,
+    /// Connections of this worker that are open.
+    pub connections: Cell<u64>,
 }
 
 /// Milliseconds of a limit, [`NEVER`] for none.
@@ -191,6 +196,7 @@ impl EntryPointLimits {
                 .or(limits.requests_per_connection_max)
                 .unwrap_or(u64::MAX),
             age_max_ms: limit_ms(entry_point.keep_alive_time_max),
+            connections: Cell::new(0),
         }
     }
 
@@ -228,6 +234,8 @@ pub struct LocalOptions {
     pub access_log: Option<AccessLog>,
     /// What all workers together may hold.
     pub caps: Caps,
+    /// See [`Local::counted`].
+    pub counted: Option<Counted>,
     /// Called when a connection to a server failed.
     pub on_connect_failed: OnConnectFailed,
 }
@@ -255,6 +263,7 @@ impl Local {
             caps: options.caps,
             retry_budget: RetryBudget::default(),
             counters: Counters::default(),
+            counted: options.counted,
             on_connect_failed: options.on_connect_failed,
             exchanges: RefCell::default(),
         }

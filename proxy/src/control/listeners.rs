@@ -34,6 +34,19 @@ pub struct Listeners {
     pub locks: Locks,
 }
 
+impl Listeners {
+    /// Takes an entry point from the workers, for somebody who accepts alone.
+    pub fn take(&mut self, entry_point: EntryPointIndex) -> Option<TcpListener> {
+        let mut taken = None;
+        for worker in &mut self.workers {
+            if let Some(at) = worker.iter().position(|(index, _)| *index == entry_point) {
+                taken = Some(worker.remove(at).1);
+            }
+        }
+        taken
+    }
+}
+
 /// Says to other sundews of this network namespace which addresses are taken.
 #[derive(Debug, Default)]
 pub struct Locks(Vec<UnixDatagram>);

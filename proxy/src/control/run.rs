@@ -1,11 +1,14 @@
 //! The life of the process: bind → start workers → ready → react → stop. Owns every other part of
 //! the control thread and decides in which order they act. Called by the command line's verbs.
 
+mod ask;
+mod start;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use sundew_config::load::Loader;
 use sundew_config::model::{Model, StaticModel};
@@ -13,10 +16,12 @@ use sundew_config::{Diagnostic, Diagnostics, Severity};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::admin::{Ask, Desk};
 use super::health::{Prober, Verdict};
 use super::listeners::{self, BindError, Locks};
 use super::log::LogOutput;
 use super::memory::MemoryWatch;
+use super::orders::Orders;
 use super::publish::{self, Publisher};
 use super::reload::{self, Loaded, Reloader};
 use super::resolve::{self, Resolution, Resolver};
@@ -25,8 +30,9 @@ use super::stop::{Shutdown, Step};
 use super::systemd::Notifier;
 use super::{limits, log};
 use crate::observe::access_log::{self, AccessLogWriter};
-use crate::worker::inbox::{Message, Report, Snapshot};
-use crate::worker::{self, Caps, DescriptorCap, Pressure, WorkerHandle, WorkerOptions};
+use crate::worker::inbox::{Report, Snapshot};
+use crate::worker::{Caps, DescriptorCap, Pressure, WorkerHandle, WorkerOptions};
+use start::{announce, start_workers};
 
 pub use super::stop::Ending;
 
@@ -118,6 +124,8 @@ enum Event {
     Resolution(Resolution),
     Reload(reload::Event),
     Memory(Pressure),
+    Asked(Ask),
+    DrainDue,
     ResolveTick,
     WatchdogTick,
     StopDeadline,
@@ -135,6 +143,10 @@ struct Control {
     notifier: Notifier,
     shutdown: Shutdown,
     access_log: Option<AccessLogWriter>,
+    desk: Desk,
+    /// Configurations that were applied, and when the last one was.
+    reloads: u64,
+    reloaded: SystemTime,
     log: LogOutput,
     resolve_interval: Duration,
     resolve_next: Instant,
@@ -155,11 +167,15 @@ impl Control {
         let open_files = limits::raise_open_files();
         let cpus = limits::allowed_cpus();
         let workers = statics.settings.workers.unwrap_or(cpus.len()).max(1);
-        let bound = listeners::bind(&statics.entry_points, workers).map_err(StartError::Bind)?;
+        let mut bound =
+            listeners::bind(&statics.entry_points, workers).map_err(StartError::Bind)?;
         let mut resolver = Resolver::default();
         resolver.learn(&model, NAMES_WAIT_AT_START).await;
         let states = publish::states(&model, |it| resolver.addresses(it), |_, _| true);
-        let snapshot = Arc::new(Snapshot { model: Arc::new(model), servers: states });
+        let orders =
+            Orders::load(statics.admin.state_file.clone()).map_err(io_error("sundew.stateFile"))?;
+        let snapshot = Snapshot { model: Arc::new(model), servers: states };
+        let in_force = Arc::new(Self::in_force(&snapshot, &orders));
         let (access_log, logs) = match &statics.access_log {
             None => (None, Vec::new()),
             Some(options) => access_log::start(options, workers)
@@ -171,6 +187,8 @@ impl Control {
         let caps = Caps::new(&statics.settings.limits, descriptors);
         let memory = MemoryWatch::new(statics.settings.limits.memory);
         let statics = Arc::new(statics);
+        let own = statics.admin.entry_point.and_then(|it| bound.take(it));
+        let desk = Desk::open(&statics, own).map_err(io_error("sundew.api.socket"))?;
         let mut logs = logs.into_iter();
         let placement = limits::placement(workers, &cpus, statics.settings.pin);
         let options = bound.workers.into_iter().zip(placement).enumerate();
@@ -179,7 +197,7 @@ impl Control {
             cpu,
             statics: statics.clone(),
             listeners,
-            snapshot: snapshot.clone(),
+            snapshot: in_force.clone(),
             access_log: logs.next(),
             caps: caps.clone(),
         });
@@ -192,7 +210,7 @@ impl Control {
         prober.follow(&snapshot.model);
         let control = Self {
             addresses: bound.addresses,
-            publisher: Publisher::new(handles, &snapshot),
+            publisher: Publisher::new(handles, &snapshot, orders),
             reports,
             prober,
             reloader: Reloader::new(loader, statics.providers_throttle, is_watching),
@@ -201,6 +219,9 @@ impl Control {
             signals,
             shutdown: Shutdown::new(workers, &statics.entry_points),
             access_log,
+            desk,
+            reloads: 1,
+            reloaded: SystemTime::now(),
             log,
             resolve_interval,
             resolve_next: Instant::now() + resolve_interval,
@@ -231,6 +252,14 @@ impl Control {
                     self.publisher.memory(pressure);
                     Step::Wait
                 }
+                Event::Asked(ask) => {
+                    self.answer(ask);
+                    Step::Wait
+                }
+                Event::DrainDue => {
+                    self.end_drains();
+                    Step::Wait
+                }
                 Event::ResolveTick => {
                     self.resolve_next = Instant::now() + self.resolve_interval;
                     self.resolver.refresh_all();
@@ -252,6 +281,7 @@ impl Control {
 
     async fn next_event(&mut self) -> Event {
         let stop = self.shutdown.deadline();
+        let drains = self.orders_next();
         tokio::select! {
             request = self.signals.next() => Event::Operator(request),
             report = self.reports.recv() => report.map_or(Event::WorkersGone, Event::Worker),
@@ -259,6 +289,8 @@ impl Control {
             resolution = self.resolver.next() => Event::Resolution(resolution),
             event = self.reloader.next(), if stop.is_none() => Event::Reload(event),
             pressure = self.memory.next() => Event::Memory(pressure),
+            ask = self.desk.next() => Event::Asked(ask),
+            () = at(drains) => Event::DrainDue,
             () = sleep_until(self.resolve_next) => Event::ResolveTick,
             () = at(self.alive_next) => Event::WatchdogTick,
             () = at(stop) => Event::StopDeadline,
@@ -378,6 +410,8 @@ impl Control {
                 self.resolver.retain(self.publisher.model());
                 self.prober.follow(self.publisher.model());
                 self.reloader.applied();
+                self.reloads += 1;
+                self.reloaded = SystemTime::now();
                 tracing::info!("configuration applied: {}", self.status());
             }
         }
@@ -439,42 +473,6 @@ async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Starts every worker, or none: those that run are stopped when a later one cannot start.
-fn start_workers(
-    options: impl Iterator<Item = WorkerOptions>,
-) -> Result<(Vec<WorkerHandle>, mpsc::UnboundedReceiver<Report>), StartError> {
-    let (reports, inbox) = mpsc::unbounded_channel();
-    let mut handles: Vec<WorkerHandle> = Vec::new();
-    for options in options {
-        let (index, cpu) = (options.index, options.cpu);
-        match worker::start(options, reports.clone()) {
-            Ok(handle) => {
-                let place = cpu.map_or("not pinned".into(), |cpu| format!("on CPU {cpu}"));
-                tracing::info!("worker {index}: {}, {place}", handle.driver());
-                handles.push(handle);
-            }
-            Err(error) => {
-                for handle in handles {
-                    handle.send(Message::Stop { grace: Duration::ZERO });
-                    // How it ended does not matter any more.
-                    let _ = handle.join();
-                }
-                return Err(StartError::Io(format!("worker {index}"), error));
-            }
-        }
-    }
-    Ok((handles, inbox))
-}
-
-fn announce(statics: &StaticModel, addresses: &[SocketAddr]) {
-    for (entry_point, address) in statics.entry_points.iter().zip(addresses) {
-        tracing::info!("entry point {}: listening on {address}", entry_point.name);
-    }
-    if let Some(granted) = listeners::backlog_shortfall() {
-        tracing::info!("net.core.somaxconn lets only {granted} connections wait for a worker");
     }
 }
 

@@ -1,0 +1,48 @@
+//! The parts of a start that take turns with nothing: the workers, and what is said of the listeners.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sundew_config::model::StaticModel;
+use tokio::sync::mpsc;
+
+use super::StartError;
+use crate::control::listeners;
+use crate::worker::inbox::{Message, Report};
+use crate::worker::{self, WorkerHandle, WorkerOptions};
+
+/// Starts every worker, or none: those that run are stopped when a later one cannot start.
+pub(super) fn start_workers(
+    options: impl Iterator<Item = WorkerOptions>,
+) -> Result<(Vec<WorkerHandle>, mpsc::UnboundedReceiver<Report>), StartError> {
+    let (reports, inbox) = mpsc::unbounded_channel();
+    let mut handles: Vec<WorkerHandle> = Vec::new();
+    for options in options {
+        let (index, cpu) = (options.index, options.cpu);
+        match worker::start(options, reports.clone()) {
+            Ok(handle) => {
+                let place = cpu.map_or("not pinned".into(), |cpu| format!("on CPU {cpu}"));
+                tracing::info!("worker {index}: {}, {place}", handle.driver());
+                handles.push(handle);
+            }
+            Err(error) => {
+                for handle in handles {
+                    handle.send(Message::Stop { grace: Duration::ZERO });
+                    // How it ended does not matter any more.
+                    let _ = handle.join();
+                }
+                return Err(StartError::Io(format!("worker {index}"), error));
+            }
+        }
+    }
+    Ok((handles, inbox))
+}
+
+pub(super) fn announce(statics: &StaticModel, addresses: &[SocketAddr]) {
+    for (entry_point, address) in statics.entry_points.iter().zip(addresses) {
+        tracing::info!("entry point {}: listening on {address}", entry_point.name);
+    }
+    if let Some(granted) = listeners::backlog_shortfall() {
+        tracing::info!("net.core.somaxconn lets only {granted} connections wait for a worker");
+    }
+}
