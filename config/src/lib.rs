@@ -6,6 +6,7 @@
 //! comes out is valid by construction. No runtime, no sockets.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 mod check;
 pub mod diagnostic;
 pub mod load;
