@@ -21,18 +21,17 @@ use super::health::{Prober, Verdict};
 use super::listeners::{self, BindError, Locks};
 use super::log::LogOutput;
 use super::memory::MemoryWatch;
-use super::orders::Orders;
-use super::publish::{self, Publisher};
+use super::publish::Publisher;
 use super::reload::{self, Loaded, Reloader};
 use super::resolve::{self, Resolution, Resolver};
 use super::signals::{Request, Signals};
 use super::stop::{Shutdown, Step};
 use super::systemd::Notifier;
 use super::{limits, log};
-use crate::observe::access_log::{self, AccessLogWriter};
-use crate::worker::inbox::{Report, Snapshot};
+use crate::observe::access_log::AccessLogWriter;
+use crate::worker::inbox::Report;
 use crate::worker::{Caps, DescriptorCap, Pressure, WorkerHandle, WorkerOptions};
-use start::{announce, start_workers};
+use start::{announce, first_tables, start_access_log, start_workers};
 
 pub use super::stop::Ending;
 
@@ -171,17 +170,9 @@ impl Control {
             listeners::bind(&statics.entry_points, workers).map_err(StartError::Bind)?;
         let mut resolver = Resolver::default();
         resolver.learn(&model, NAMES_WAIT_AT_START).await;
-        let states = publish::states(&model, |it| resolver.addresses(it), |_, _| true);
-        let orders =
-            Orders::load(statics.admin.state_file.clone()).map_err(io_error("sundew.stateFile"))?;
-        let snapshot = Snapshot { model: Arc::new(model), servers: states };
+        let (snapshot, orders) = first_tables(&statics, model, &resolver)?;
         let in_force = Arc::new(Self::in_force(&snapshot, &orders));
-        let (access_log, logs) = match &statics.access_log {
-            None => (None, Vec::new()),
-            Some(options) => access_log::start(options, workers)
-                .map(|(writer, logs)| (Some(writer), logs))
-                .map_err(io_error("accessLog.filePath"))?,
-        };
+        let (access_log, logs) = start_access_log(&statics, workers)?;
         let own = limits::own_descriptors(workers);
         let descriptors = DescriptorCap::new(open_files, own);
         let caps = Caps::new(&statics.settings.limits, descriptors);

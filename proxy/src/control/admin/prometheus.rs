@@ -27,6 +27,9 @@ const WINDOWS: [(&str, Duration); 3] = [
 /// Labels with their values, in the order in which they are written.
 type Labels<'a> = [(&'a str, &'a str)];
 
+/// What a family shows of its subject.
+type Value<T> = fn(&T) -> u64;
+
 /// A text that grows.
 struct Page(String);
 
@@ -129,7 +132,7 @@ fn requests(
         return;
     }
     let by = "partitioned by status code, protocol, and method.";
-    let families: [(&str, &str, fn(&Series) -> u64); 3] = [
+    let families: [(&str, &str, Value<Series>); 3] = [
         ("requests_total", "How many HTTP requests processed", |it| it.requests),
         ("requests_bytes_total", "The total size of requests in bytes", |it| it.request_bytes),
         ("responses_bytes_total", "The total size of responses in bytes", |it| it.response_bytes),
@@ -219,7 +222,7 @@ fn own(page: &mut Page, view: &View, tally: &Tally) {
     let name = "sundew_access_log_dropped_total";
     page.family(name, "counter", "Lines of the access log that found no room.");
     page.sample(name, &[], view.log_dropped);
-    let families: [(&str, &str, &str, fn(&WorkerTally) -> u64); 3] = [
+    let families: [(&str, &str, &str, Value<WorkerTally>); 3] = [
         ("requests_total", "counter", "Requests that a worker began.", |it| it.requests),
         ("connections", "gauge", "Connections of clients that a worker holds.", |it| {
             it.connections

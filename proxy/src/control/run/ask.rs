@@ -10,6 +10,7 @@ use super::{Control, Instant};
 use crate::control::admin::{Ask, Change, Refusal, View};
 use crate::control::orders::{Order, Orders, Standing, server_id};
 use crate::control::publish;
+use crate::observe::access_log::AccessLogWriter;
 use crate::worker::inbox::{ServerState, Snapshot};
 
 /// The wall clock may be set while a deadline is waited for, so it is looked at this often.
@@ -42,7 +43,7 @@ impl Control {
             is_terminating: self.shutdown.deadline().is_some(),
             reloads: self.reloads,
             reloaded: self.reloaded,
-            log_dropped: self.access_log.as_ref().map_or(0, |log| log.dropped()),
+            log_dropped: self.access_log.as_ref().map_or(0, AccessLogWriter::dropped),
             tallies: (tallies, workers),
         }
     }

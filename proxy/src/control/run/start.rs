@@ -1,15 +1,43 @@
 //! The parts of a start that take turns with nothing: the workers, and what is said of the listeners.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sundew_config::model::StaticModel;
+use sundew_config::model::{Model, StaticModel};
 use tokio::sync::mpsc;
 
-use super::StartError;
-use crate::control::listeners;
-use crate::worker::inbox::{Message, Report};
+use super::{StartError, io_error};
+use crate::control::orders::Orders;
+use crate::control::resolve::Resolver;
+use crate::control::{listeners, publish};
+use crate::observe::access_log::{self, AccessLog, AccessLogWriter};
+use crate::worker::inbox::{Message, Report, Snapshot};
 use crate::worker::{self, WorkerHandle, WorkerOptions};
+
+/// What is known of every server before its first probe, and what operators ordered before a
+/// restart.
+pub(super) fn first_tables(
+    statics: &StaticModel,
+    model: Model,
+    resolver: &Resolver,
+) -> Result<(Snapshot, Orders), StartError> {
+    let servers = publish::states(&model, |it| resolver.addresses(it), |_, _| true);
+    let orders =
+        Orders::load(statics.admin.state_file.clone()).map_err(io_error("sundew.stateFile"))?;
+    Ok((Snapshot { model: Arc::new(model), servers }, orders))
+}
+
+/// The access log's writer and each worker's end of it; nothing without one.
+pub(super) fn start_access_log(
+    statics: &StaticModel,
+    workers: usize,
+) -> Result<(Option<AccessLogWriter>, Vec<AccessLog>), StartError> {
+    let Some(options) = &statics.access_log else { return Ok((None, Vec::new())) };
+    access_log::start(options, workers)
+        .map(|(writer, logs)| (Some(writer), logs))
+        .map_err(io_error("accessLog.filePath"))
+}
 
 /// Starts every worker, or none: those that run are stopped when a later one cannot start.
 pub(super) fn start_workers(
