@@ -114,6 +114,7 @@ struct Cookie<'a> {
     max_age: i64,
     path: String,
     has_cache_rule: bool,
+    is_reserved_meant: bool,
 }
 
 /// Who leads to a service.
@@ -213,6 +214,7 @@ fn cookie<'a>(service: &str, at: &At<'a>) -> Option<Cookie<'a>> {
         max_age: text(at, "maxAge").and_then(|it| it.parse().ok()).unwrap_or(0),
         path: text(at, "path").unwrap_or_else(|| "/".to_owned()),
         has_cache_rule: text(at, "cache").is_some_and(|it| !it.eq_ignore_ascii_case("off")),
+        is_reserved_meant: is_on(at, "allowReservedName"),
         at: at.clone(),
     })
 }

@@ -4,6 +4,7 @@
 mod access_log;
 mod admin;
 mod cookie;
+mod cookie_name;
 mod dynamic;
 mod entry_point;
 mod health_check;
@@ -12,12 +13,14 @@ mod server;
 mod service;
 mod settings;
 mod statics;
+mod sticky_rules;
 mod transport;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use cookie::{generated_name, is_sanitised, sanitised};
+pub(crate) use cookie_name::is_reserved;
 pub(crate) use dynamic::{DynamicFile, EntryPoints, dynamic};
 pub(crate) use entry_point::{default_entry_point, listen_address};
 pub use scalar::duration_of;

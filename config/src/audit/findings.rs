@@ -2,25 +2,8 @@
 
 use super::{Cookie, Finding, Service, TlsReach};
 use crate::Severity;
+use crate::check::is_reserved;
 use crate::source::At;
-
-/// Cookies of application servers and frameworks: a proxy that takes the name takes the login.
-const RESERVED: [&str; 14] = [
-    "JSESSIONID",
-    "PHPSESSID",
-    "ASP.NET_SessionId",
-    ".AspNetCore.Session",
-    "ASPSESSIONID",
-    "connect.sid",
-    "sessionid",
-    "csrftoken",
-    "laravel_session",
-    "_session_id",
-    "rack.session",
-    "ci_session",
-    "CFID",
-    "CFTOKEN",
-];
 
 /// Everything about all services.
 pub(super) fn all(services: &[Service<'_>]) -> Vec<Finding> {
@@ -80,7 +63,7 @@ fn of_cookie(service: &Service<'_>, cookie: &Cookie<'_>, found: &mut Vec<Finding
         }
         Some(_) => {}
     }
-    if RESERVED.iter().any(|it| it.eq_ignore_ascii_case(&cookie.name)) {
+    if is_reserved(&cookie.name) && !cookie.is_reserved_meant {
         let why = format!(
             "`{}` belongs to applications: one of the two cookies overwrites the other",
             cookie.name

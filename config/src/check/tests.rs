@@ -5,6 +5,7 @@ mod balancer;
 mod dynamic;
 mod mutated;
 mod statics;
+mod sticky;
 
 use std::path::Path;
 

@@ -1,11 +1,11 @@
 //! Choosing a server: the pins first, the schedulers where there is none.
 
-use sundew_config::model::{ServerIndex, ServiceIndex};
+use sundew_config::model::{CookieCache, ServerIndex, ServiceIndex};
 
-use super::{BalancerTable, ServiceTable, Tables, WeightedTable};
-use crate::http1::fields::{FieldName, Fields};
+use super::claim::{Beyond, Claim, Members, PinSources, Refusal, read_claim};
+use super::{BalancerTable, Server, ServiceTable, Tables, WeightedTable};
 use crate::observe::outcome::StickyOutcome;
-use crate::sticky::{StickyTable, cookie_value};
+use crate::sticky::StickyTable;
 
 /// The server that takes a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,17 +25,30 @@ pub enum PickError {
     NoServer,
     /// Every server that is up has been tried for this request.
     Exhausted,
+    /// The pinned server cannot, and the client is not moved: refused with this status.
+    Refused(u16),
 }
 
 /// What one request has met on its way: the pins that its response must set, and the servers that
 /// refused it. Reused from exchange to exchange.
 #[derive(Debug, Default)]
 pub struct Trail {
-    /// Sticky service and member for each `Set-Cookie`, outer level first.
-    pins: Vec<(ServiceIndex, u16)>,
+    /// Each `Set-Cookie` of a sticky service, outer level first.
+    pins: Vec<(ServiceIndex, PinLine)>,
     /// Those of the first pick, once a server has refused.
-    first_pins: Vec<(ServiceIndex, u16)>,
+    first_pins: Vec<(ServiceIndex, PinLine)>,
+    /// The client was refused rather than moved.
+    is_refused: bool,
     tried: Vec<(ServiceIndex, ServerIndex)>,
+}
+
+/// One `Set-Cookie`.
+#[derive(Clone, Copy, Debug)]
+enum PinLine {
+    /// Pins to this member.
+    Set(u16),
+    /// Deletes the cookie, by the number of its name.
+    Delete(u8),
 }
 
 impl Trail {
@@ -43,6 +56,7 @@ impl Trail {
     pub fn clear(&mut self) {
         self.pins.clear();
         self.tried.clear();
+        self.is_refused = false;
     }
 
     /// This server refused: it is not picked again for this request.
@@ -65,59 +79,94 @@ impl Trail {
         self.tried.len()
     }
 
+    /// The client was refused rather than moved.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
+    fn note_claim(&mut self, service: ServiceIndex, claim: &Claim, member: u16) {
+        if claim.issues_cookie {
+            self.pins.push((service, PinLine::Set(member)));
+        }
+        if let Some(number) = claim.deletes {
+            self.pins.push((service, PinLine::Delete(number)));
+        }
+    }
+
+    fn refuse(&mut self, service: ServiceIndex, refusal: &Refusal) -> PickError {
+        let Refusal::Strict(strict, number) = *refusal else { return PickError::Exhausted };
+        // Nobody serves, so nobody is pinned.
+        self.pins.clear();
+        if strict.forgets {
+            self.pins.push((service, PinLine::Delete(number)));
+        }
+        self.is_refused = true;
+        PickError::Refused(strict.status)
+    }
+
+    /// Why the scheduler has nobody.
+    fn nobody(&self) -> PickError {
+        if self.tried.is_empty() { PickError::NoServer } else { PickError::Exhausted }
+    }
+
     fn has_tried(&self, service: ServiceIndex, member: u16) -> bool {
         self.tried.contains(&(service, ServerIndex(member)))
     }
 
     /// The `Set-Cookie` lines that the response carries, outer level first.
     pub fn set_cookie_lines<'a>(&'a self, tables: &'a Tables) -> impl Iterator<Item = &'a [u8]> {
-        self.pins.iter().filter_map(|(service, member)| {
-            let sticky = match tables.services.get(service.as_usize())? {
-                ServiceTable::Balancer(table) => table.sticky.as_ref()?,
-                ServiceTable::Weighted(table) => table.sticky.as_ref()?,
-            };
-            Some(sticky.set_cookie_line(*member))
+        self.pins.iter().filter_map(|(service, line)| {
+            let (sticky, beyond) = tables.level(*service)?;
+            match line {
+                PinLine::Set(member) => Some(sticky?.set_cookie_line(*member)),
+                PinLine::Delete(number) => Some(beyond?.rules.deletion_line(*number)),
+            }
         })
+    }
+
+    /// What those lines ask of shared caches.
+    #[must_use]
+    pub fn cache(&self, tables: &Tables) -> CookieCache {
+        let levels = self.pins.iter().filter_map(|(service, _)| tables.level(*service));
+        levels.filter_map(|(_, beyond)| Some(beyond?.rules.cache)).max().unwrap_or_default()
     }
 }
 
-/// Where a request's cookies are.
-#[derive(Clone, Copy, Debug)]
-struct Cookies<'a> {
-    bytes: &'a [u8],
-    fields: &'a Fields,
-}
-
-/// What a level's cookie says.
-struct Claim {
-    member: Option<u16>,
-    outcome: StickyOutcome,
-    issues_cookie: bool,
-}
-
 impl Tables {
-    /// Picks a server for a request whose Cookie lines are in `fields`, by the pins that it
-    /// carries or by turn; `trail` is left with what the response must set. Servers in `trail`
-    /// are not picked again.
+    /// Picks a server for a request, by the pins that it carries in `sources` or by turn; `trail` is
+    /// left with what the response must set. Servers in `trail` are not picked again.
     ///
     /// # Errors
     /// [`PickError`].
     pub fn pick(
         &self,
         service: ServiceIndex,
-        bytes: &[u8],
-        fields: &Fields,
+        sources: PinSources<'_>,
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
         trail.pins.clear();
-        self.pick_in(service, Cookies { bytes, fields }, trail)
+        self.pick_in(service, sources, trail)
+    }
+
+    /// The pins of a service, and its rules beyond Traefik.
+    fn level(&self, service: ServiceIndex) -> Option<(Option<&StickyTable>, Option<&Beyond>)> {
+        Some(match self.services.get(service.as_usize())? {
+            ServiceTable::Balancer(table) => (table.sticky.as_ref(), table.beyond.as_deref()),
+            ServiceTable::Weighted(table) => (table.sticky.as_ref(), table.beyond.as_deref()),
+        })
     }
 
     /// Whether another server below `root` could take the request of `pick`.
     #[must_use]
     pub fn has_alternative(&self, root: ServiceIndex, pick: Pick, trail: &Trail) -> bool {
-        self.has_server(root, |service, member| {
+        let rules = self.level(pick.service).and_then(|(_, beyond)| Some(&beyond?.rules));
+        if rules.is_some_and(|rules| rules.stays(pick.outcome)) {
+            return false;
+        }
+        self.has_server(root, |server, service, member| {
             (service, ServerIndex(member)) != (pick.service, pick.server)
+                && server.takes_new()
                 && !trail.has_tried(service, member)
         })
     }
@@ -125,12 +174,12 @@ impl Tables {
     fn pick_in(
         &self,
         service: ServiceIndex,
-        cookies: Cookies<'_>,
+        sources: PinSources<'_>,
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
         match self.services.get(service.as_usize()) {
-            Some(ServiceTable::Balancer(table)) => pick_server(table, service, cookies, trail),
-            Some(ServiceTable::Weighted(table)) => self.pick_child(table, service, cookies, trail),
+            Some(ServiceTable::Balancer(table)) => pick_server(table, service, sources, trail),
+            Some(ServiceTable::Weighted(table)) => self.pick_child(table, service, sources, trail),
             None => Err(PickError::NoServer),
         }
     }
@@ -139,54 +188,38 @@ impl Tables {
         &self,
         table: &WeightedTable,
         service: ServiceIndex,
-        cookies: Cookies<'_>,
+        sources: PinSources<'_>,
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
-        let can_serve = |member: u16| self.can_serve(table, member, trail);
-        let serves_others = |member: u16| self.can_serve(table, member, &Trail::default());
-        let claim = read_claim(table.sticky.as_ref(), cookies, serves_others, can_serve);
-        let member = match claim.member {
-            Some(member) => member,
-            None => match table.scheduler.borrow_mut().next(can_serve) {
-                Some(member) => member,
-                None if trail.tried() > 0 => return Err(PickError::Exhausted),
-                None => return Err(PickError::NoServer),
-            },
+        let children = Children { tables: self, table, trail };
+        let level = (table.sticky.as_ref(), table.beyond.as_deref());
+        let claim = match read_claim(level, sources, &children) {
+            Ok(claim) => claim,
+            Err(refusal) => return Err(trail.refuse(service, &refusal)),
         };
-        if claim.issues_cookie {
-            trail.pins.push((service, member));
-        }
+        let next = || table.scheduler.borrow_mut().next(|member| children.takes_new(member));
+        let Some(member) = claim.member.or_else(next) else { return Err(trail.nobody()) };
+        trail.note_claim(service, &claim, member);
         let Some(child) = table.children.get(usize::from(member)) else {
             return Err(PickError::NoServer);
         };
-        let mut pick = self.pick_in(*child, cookies, trail)?;
+        let mut pick = self.pick_in(*child, sources, trail)?;
         if pick.outcome == StickyOutcome::None {
             pick.outcome = claim.outcome;
         }
         Ok(pick)
     }
 
-    /// Whether a child is offered requests. Without `healthCheck` on the weighted service a dead
-    /// child is (and answers 503), as under Traefik; one all of whose servers have refused this
-    /// very request is not.
-    fn can_serve(&self, table: &WeightedTable, member: u16, trail: &Trail) -> bool {
-        let Some(child) = table.children.get(usize::from(member)) else { return false };
-        if trail.tried() > 0 {
-            return self.has_server(*child, |service, server| !trail.has_tried(service, server));
-        }
-        !table.propagates_health || self.has_server(*child, |_, _| true)
-    }
-
-    /// Whether some server below `service` is up and `is_wanted`.
+    /// Whether some server below `service` `is_wanted`.
     fn has_server(
         &self,
         service: ServiceIndex,
-        is_wanted: impl Fn(ServiceIndex, u16) -> bool + Copy,
+        is_wanted: impl Fn(&Server, ServiceIndex, u16) -> bool + Copy,
     ) -> bool {
         match self.services.get(service.as_usize()) {
             Some(ServiceTable::Balancer(table)) => (0_u16..)
                 .zip(&table.servers)
-                .any(|(member, server)| server.is_up() && is_wanted(service, member)),
+                .any(|(member, server)| is_wanted(server, service, member)),
             Some(ServiceTable::Weighted(table)) => {
                 table.children.iter().any(|child| self.has_server(*child, is_wanted))
             }
@@ -195,67 +228,93 @@ impl Tables {
     }
 }
 
+/// The children of a weighted service.
+///
+/// Without `healthCheck` on it a dead child is offered requests (and answers 503), as under
+/// Traefik; one all of whose servers have refused this very request, or are drained, is not.
+struct Children<'a> {
+    tables: &'a Tables,
+    table: &'a WeightedTable,
+    trail: &'a Trail,
+}
+
+impl Children<'_> {
+    fn has_server(
+        &self,
+        member: u16,
+        is_wanted: impl Fn(&Server, ServiceIndex, u16) -> bool + Copy,
+    ) -> bool {
+        let child = self.table.children.get(usize::from(member));
+        child.is_some_and(|child| self.tables.has_server(*child, is_wanted))
+    }
+}
+
+impl Members for Children<'_> {
+    fn serves(&self, member: u16) -> bool {
+        !self.table.propagates_health || self.has_server(member, |server, _, _| server.is_up())
+    }
+
+    fn can_serve(&self, member: u16) -> bool {
+        if self.trail.tried() == 0 {
+            return self.serves(member);
+        }
+        self.has_server(member, |server, service, member| {
+            server.is_up() && !self.trail.has_tried(service, member)
+        })
+    }
+
+    fn takes_new(&self, member: u16) -> bool {
+        if self.trail.tried() == 0 && !self.table.propagates_health {
+            return self.has_server(member, |server, _, _| !server.is_draining())
+                || !self.has_server(member, |_, _, _| true);
+        }
+        self.has_server(member, |server, service, member| {
+            server.takes_new() && !self.trail.has_tried(service, member)
+        })
+    }
+}
+
+/// The servers of a load balancer.
+struct Servers<'a> {
+    table: &'a BalancerTable,
+    service: ServiceIndex,
+    trail: &'a Trail,
+}
+
+impl Servers<'_> {
+    fn is(&self, member: u16, wanted: impl Fn(&Server) -> bool) -> bool {
+        self.table.servers.get(usize::from(member)).is_some_and(|server| wanted(server))
+    }
+}
+
+impl Members for Servers<'_> {
+    fn serves(&self, member: u16) -> bool {
+        self.is(member, Server::is_up)
+    }
+
+    fn can_serve(&self, member: u16) -> bool {
+        self.is(member, Server::is_up) && !self.trail.has_tried(self.service, member)
+    }
+
+    fn takes_new(&self, member: u16) -> bool {
+        self.is(member, Server::takes_new) && !self.trail.has_tried(self.service, member)
+    }
+}
+
 fn pick_server(
     table: &BalancerTable,
     service: ServiceIndex,
-    cookies: Cookies<'_>,
+    sources: PinSources<'_>,
     trail: &mut Trail,
 ) -> Result<Pick, PickError> {
-    let is_up =
-        |member: u16| table.servers.get(usize::from(member)).is_some_and(|server| server.is_up());
-    let can_serve = |member: u16| is_up(member) && !trail.has_tried(service, member);
-    let is_draining = |member: u16| {
-        table.servers.get(usize::from(member)).is_some_and(|server| server.is_draining())
+    let servers = Servers { table, service, trail };
+    let level = (table.sticky.as_ref(), table.beyond.as_deref());
+    let claim = match read_claim(level, sources, &servers) {
+        Ok(claim) => claim,
+        Err(refusal) => return Err(trail.refuse(service, &refusal)),
     };
-    let takes_new = |member: u16| can_serve(member) && !is_draining(member);
-    let claim = read_claim(table.sticky.as_ref(), cookies, is_up, can_serve);
-    let member = match claim.member {
-        Some(member) => member,
-        None => match table.scheduler.borrow_mut().next(takes_new) {
-            Some(member) => member,
-            None if trail.tried() > 0 => return Err(PickError::Exhausted),
-            None => return Err(PickError::NoServer),
-        },
-    };
-    if claim.issues_cookie {
-        trail.pins.push((service, member));
-    }
+    let next = || table.scheduler.borrow_mut().next(|member| servers.takes_new(member));
+    let Some(member) = claim.member.or_else(next) else { return Err(trail.nobody()) };
+    trail.note_claim(service, &claim, member);
     Ok(Pick { service, server: ServerIndex(member), outcome: claim.outcome })
-}
-
-/// What the request's cookie claims at one level, and whether it holds: `can_serve` this request;
-/// `serves_others` would take one that it has not refused.
-fn read_claim(
-    sticky: Option<&StickyTable>,
-    cookies: Cookies<'_>,
-    serves_others: impl Fn(u16) -> bool,
-    can_serve: impl Fn(u16) -> bool,
-) -> Claim {
-    let balanced = |outcome, issues_cookie| Claim { member: None, outcome, issues_cookie };
-    let Some(sticky) = sticky else { return balanced(StickyOutcome::None, false) };
-    let lines = cookies.fields.values(cookies.bytes, FieldName::Cookie);
-    let Some(value) = cookie_value(lines, sticky.cookie_name()) else {
-        return balanced(StickyOutcome::New, true);
-    };
-    match sticky.find(value) {
-        None if value.is_empty() => balanced(StickyOutcome::New, true),
-        None => balanced(StickyOutcome::Unknown, true),
-        Some(found) if !can_serve(found.member) => {
-            let has_refused = serves_others(found.member);
-            balanced(
-                if has_refused { StickyOutcome::Redispatched } else { StickyOutcome::Down },
-                true,
-            )
-        }
-        Some(found) if found.is_current_format => Claim {
-            member: Some(found.member),
-            outcome: StickyOutcome::Pinned,
-            issues_cookie: false,
-        },
-        Some(found) => Claim {
-            member: Some(found.member),
-            outcome: StickyOutcome::Rewritten,
-            issues_cookie: true,
-        },
-    }
 }

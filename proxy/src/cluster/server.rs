@@ -3,6 +3,7 @@
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::io::{Address, Stream};
 use crate::observe::counters::PinsSeen;
@@ -26,6 +27,8 @@ pub struct Idle {
     /// Where it leads.
     pub address: Address,
     /// When its last exchange ended.
+    pub since: Instant,
+    /// The same by the worker's clock, which is cheap and coarse.
     pub since_ms: u64,
 }
 

@@ -86,8 +86,9 @@ impl Connection {
             RouterTarget::Service(service) => {
                 exchange.service = Some(service);
                 let Asked { request, trail, .. } = &mut exchange.asked;
-                match tables.pick(service, request.bytes(), &request.head.fields, trail) {
+                match tables.pick(service, request.pin_sources(), trail) {
                     Ok(pick) => Ok(Plan::Forward(pick)),
+                    Err(PickError::Refused(status)) => Err(ProxyError::PinRefused(status)),
                     Err(PickError::NoServer | PickError::Exhausted) => Err(ProxyError::NoServer),
                 }
             }

@@ -45,7 +45,13 @@ pub struct Standing {
 /// The name of a server in an order, in the API and in the state file.
 #[must_use]
 pub fn server_id(server: &Server) -> &str {
-    &server.url
+    server.pin_name()
+}
+
+/// Whether an operator means this server: by its `id`, or by its URL.
+#[must_use]
+pub fn is_called(server: &Server, name: &str) -> bool {
+    server_id(server) == name || server.url == name
 }
 
 /// Every order, by service and server.

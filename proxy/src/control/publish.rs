@@ -261,8 +261,7 @@ pub fn states(
     for (index, service, balancer) in model.load_balancers() {
         let Some(slot) = states.get_mut(index.as_usize()) else { continue };
         slot.extend(balancer.servers.iter().map(|server| ServerState {
-            // A server of no weight gets no new client by the scheduler itself.
-            is_draining: false,
+            is_draining: server.drain || server.weight == 0,
             is_up: balancer.health_check.is_none() || is_up(&service.name, &server.url),
             addresses: addresses(&server.endpoint),
         }));

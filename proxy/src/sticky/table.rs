@@ -18,6 +18,21 @@ pub enum Level {
     Service,
 }
 
+/// One member, as pins name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// Today's pin is a hash of it.
+    pub name: &'a str,
+    /// The URL of a server that has an `id`: pins made of it are honoured and rewritten.
+    pub former_name: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for Member<'a> {
+    fn from(name: &'a str) -> Self {
+        Self { name, former_name: None }
+    }
+}
+
 /// What a cookie's value means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -41,23 +56,28 @@ impl StickyTable {
     /// Traefik; members past 65,535 cannot be pinned to.
     pub fn new<'a>(
         cookie: &StickyCookie,
-        members: impl Iterator<Item = &'a str>,
+        members: impl Iterator<Item: Into<Member<'a>>>,
         level: Level,
     ) -> Self {
         let mut current = AHashMap::new();
         let mut older = AHashMap::new();
         let mut lines = Vec::new();
-        for (member, name) in (0..=u16::MAX).zip(members) {
+        for (member, names) in (0..=u16::MAX).zip(members) {
+            let Member { name, former_name } = names.into();
+            if let Some(former_name) = former_name {
+                older.insert(current_value(former_name).into(), member);
+            }
+            let written = former_name.unwrap_or(name);
             current.insert(current_key(name), member);
             match level {
                 Level::Server => {
                     older.extend(
-                        older_server_values(name).map(|it| (it.into_boxed_slice(), member)),
+                        older_server_values(written).map(|it| (it.into_boxed_slice(), member)),
                     );
                 }
                 Level::Service => {
                     older.extend(
-                        older_service_values(name).map(|it| (it.into_boxed_slice(), member)),
+                        older_service_values(written).map(|it| (it.into_boxed_slice(), member)),
                     );
                 }
             }
@@ -87,12 +107,25 @@ impl StickyTable {
         Some(Found { member, is_current_format: false })
     }
 
+    /// Whether `value` is of today's format, whoever it names.
+    #[must_use]
+    pub fn is_well_formed(value: &[u8]) -> bool {
+        parse_key(value).is_some()
+    }
+
     /// The whole line `Set-Cookie: name=value; Path=/…\r\n` that pins to `member`; empty for a
     /// member that the service does not have.
     #[must_use]
     pub fn set_cookie_line(&self, member: u16) -> &[u8] {
         self.lines.get(usize::from(member)).map_or(&[], |line| line)
     }
+}
+
+/// The line that deletes a cookie `name` that was set with the attributes of `cookie`.
+pub(super) fn render_deletion(cookie: &StickyCookie, name: &str) -> Box<[u8]> {
+    // `Max-Age=0` deletes (RFC 6265 §5.2.2); clients match the rest to find it.
+    let gone = StickyCookie { name: name.to_owned(), max_age: Some(0), ..cookie.clone() };
+    render(&gone, b"").into_boxed_slice()
 }
 
 /// As Go's `http.Cookie.String`: attributes that are set, always in this order.
@@ -125,6 +158,9 @@ fn render(cookie: &StickyCookie, value: &[u8]) -> Vec<u8> {
         Some(SameSite::Strict) => b"; SameSite=Strict",
         None => b"",
     });
+    if cookie.partitioned {
+        line.extend_from_slice(b"; Partitioned");
+    }
     line.extend_from_slice(b"\r\n");
     line
 }

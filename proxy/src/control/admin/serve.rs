@@ -16,6 +16,7 @@ use sundew_config::model::{ServiceKind, StaticModel};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
+use super::super::orders::is_called;
 use super::list::{Query, page};
 use super::path::{Kind, Route};
 use super::prometheus;
@@ -292,7 +293,7 @@ async fn servers(service: &str, id: Option<&str>, mut view: View, query: &Query)
     };
     let now = SystemTime::now();
     let wanted = view.servers().filter(|it| it.service.name == service);
-    let wanted = wanted.filter(|it| id.is_none_or(|id| it.id() == id));
+    let wanted = wanted.filter(|it| id.is_none_or(|id| is_called(it.server, id)));
     let shapes: Vec<_> = wanted.map(|it| render::standing(&it, &tally, window, now)).collect();
     match (id, shapes.first()) {
         (None, _) => json(StatusCode::OK, &shapes),

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::{Control, Instant};
 use crate::control::admin::{Ask, Change, Refusal, View};
-use crate::control::orders::{Order, Orders, Standing, server_id};
+use crate::control::orders::{Order, Orders, Standing, is_called, server_id};
 use crate::control::publish;
 use crate::observe::access_log::AccessLogWriter;
 use crate::worker::inbox::{ServerState, Snapshot};
@@ -58,9 +58,10 @@ impl Control {
         else {
             return Err(Refusal::NoService);
         };
-        if !balancer.servers.iter().any(|it| server_id(it) == server) {
+        let meant = balancer.servers.iter().find(|it| is_called(it, server));
+        let Some(server) = meant.map(|it| server_id(it).to_owned()) else {
             return Err(Refusal::NoServer);
-        }
+        };
         let orders = self.publisher.orders();
         if order.is_some() && !is_forced {
             // Two operators who drain one server each must not empty the service together.
@@ -72,7 +73,7 @@ impl Control {
                 return Err(Refusal::LastOne);
             }
         }
-        let before = orders.find(service, server);
+        let before = orders.find(service, &server);
         let standing = order.map(|order| Standing {
             order,
             // A drain that is repeated began when it began; only its deadline is another.
@@ -85,7 +86,7 @@ impl Control {
         if standing == before {
             return Ok(());
         }
-        let kept = self.publisher.order(service, server, standing);
+        let kept = self.publisher.order(service, &server, standing);
         kept.map_err(|error| Refusal::NotKept(error.to_string()))?;
         match (order, deadline) {
             (None, _) => tracing::info!("service {service}: server {server} is ready, by order"),

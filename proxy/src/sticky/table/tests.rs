@@ -4,15 +4,7 @@ const A: &str = "http://10.0.1.10:8080";
 const B: &str = "http://10.0.1.11:8080";
 
 fn cookie() -> StickyCookie {
-    StickyCookie {
-        name: "srv_id".to_owned(),
-        secure: false,
-        http_only: false,
-        same_site: None,
-        max_age: None,
-        path: Some("/".to_owned()),
-        domain: None,
-    }
+    StickyCookie::named("srv_id")
 }
 
 fn table(members: &[&str], level: Level) -> StickyTable {
@@ -103,6 +95,35 @@ fn attributes_are_rendered_in_the_order_of_go() {
         it.same_site = Some(SameSite::Lax);
     });
     assert_eq!(all, "; Path=/a b; Domain=a.test; Max-Age=60; HttpOnly; Secure; SameSite=Lax");
+    let partitioned = with(|it| {
+        (it.secure, it.partitioned) = (true, true);
+        it.same_site = Some(SameSite::None);
+    });
+    assert_eq!(partitioned, "; Path=/; Secure; SameSite=None; Partitioned");
+}
+
+#[test]
+fn a_deletion_has_the_attributes_by_which_clients_find_the_cookie() {
+    let mut cookie = StickyCookie { max_age: Some(60), ..cookie() };
+    cookie.domain = Some("a.test".to_owned());
+    (cookie.secure, cookie.partitioned) = (true, true);
+    let line = String::from_utf8(render_deletion(&cookie, "old").to_vec()).unwrap();
+    let attributes = "Path=/; Domain=a.test; Max-Age=0; Secure; Partitioned";
+    assert_eq!(line, format!("Set-Cookie: old=; {attributes}\r\n"));
+}
+
+#[test]
+fn a_server_with_an_id_is_pinned_by_it_and_found_by_its_url() {
+    let member = Member { name: "app-1", former_name: Some(A) };
+    let table = StickyTable::new(&cookie(), [member, B.into()].into_iter(), Level::Server);
+    let value = current_value("app-1");
+    assert_eq!(table.find(&value), found(0, true));
+    assert!(table.set_cookie_line(0).starts_with(&[b"Set-Cookie: srv_id=", &value[..]].concat()));
+    for value in ["7ada663d74f94374", A, "1389b137344077b6"] {
+        assert_eq!(table.find(value.as_bytes()), found(0, false), "{value}");
+    }
+    assert_eq!(table.find(b"app-1"), None, "no release wrote that");
+    assert_eq!(table.find(b"07b59cda945c6a18"), found(1, true));
 }
 
 #[test]
