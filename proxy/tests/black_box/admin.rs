@@ -50,7 +50,9 @@ fn the_api_says_what_is_configured_in_traefiks_words(driver: Driver) {
     let admin = proxy.address_of("traefik");
     let router = json!({
         "entryPoints": ["web"], "service": "app", "rule": "PathPrefix(`/`)", "priority": 15,
-        "observability": {"accessLogs": true, "metrics": true, "tracing": true},
+        "observability": {
+            "accessLogs": true, "metrics": true, "tracing": true, "traceVerbosity": "minimal",
+        },
         "status": "enabled", "using": ["web"], "name": "app@file", "provider": "file",
         "priorityStr": "15",
     });

@@ -91,8 +91,8 @@ fn what_cannot_be_served_is_said() {
                  api: {insecure: true}\nhttp:\n  routers:\n    \
                  r: {rule: 'PathPrefix(`/`)', service: s, entryPoints: [traefik]}\n  \
                  services: {s: {loadBalancer: {servers: [{url: 'http://h'}]}}}\n",
-                &["f.yml:5:60: http.routers.r.entryPoints[0]: a router on `traefik` is not \
-                   supported by sundew yet; name another entry point: this one is served by the \
+                &["f.yml:5:60: http.routers.r.entryPoints[0]: not supported by sundew yet: \
+                   a router on `traefik`; name another entry point: this one is served by the \
                    control thread"],
             ),
         ],

@@ -77,18 +77,18 @@ pub(super) fn page(view: &View, tally: &Tally, statics: &StaticModel) -> String 
             labels: vec![("entrypoint", point.name.as_str())],
             series: &counts.series,
         });
-        requests(&mut page, "entrypoint", "on an entrypoint", &points.collect::<Vec<_>>(), options);
+        requests(&mut page, "entrypoint", "an entrypoint", &points.collect::<Vec<_>>(), options);
         let routers = view.model.routers.iter().zip(&tally.routers).map(|(router, series)| {
             let service = qualified_service(view, router);
             Subject { labels: vec![("router", &router.name), ("service", service)], series }
         });
-        requests(&mut page, "router", "on a router", &routers.collect::<Vec<_>>(), options);
+        requests(&mut page, "router", "a router", &routers.collect::<Vec<_>>(), options);
         let services = view.model.services.iter().zip(&tally.services);
         let services = services.map(|(service, counts)| Subject {
             labels: vec![("service", service.name.as_str())],
             series: &counts.series,
         });
-        requests(&mut page, "service", "on a service", &services.collect::<Vec<_>>(), options);
+        requests(&mut page, "service", "a service", &services.collect::<Vec<_>>(), options);
     }
     servers_up(&mut page, view);
     own(&mut page, view, tally);
@@ -124,26 +124,31 @@ fn process(page: &mut Page, view: &View, tally: &Tally, statics: &StaticModel) {
 fn requests(
     page: &mut Page,
     kind: &str,
-    whereabouts: &str,
+    one: &str,
     subjects: &[Subject<'_>],
     options: &MetricsOptions,
 ) {
     if subjects.iter().all(|subject| subject.series.is_empty()) {
         return;
     }
-    let by = "partitioned by status code, protocol, and method.";
+    let service = if kind == "router" { "service, " } else { "" };
+    let by = format!("{one}, partitioned by {service}status code, protocol, and method.");
     let families: [(&str, &str, Value<Series>); 3] = [
-        ("requests_total", "How many HTTP requests processed", |it| it.requests),
-        ("requests_bytes_total", "The total size of requests in bytes", |it| it.request_bytes),
-        ("responses_bytes_total", "The total size of responses in bytes", |it| it.response_bytes),
+        ("requests_total", "How many HTTP requests processed on", |it| it.requests),
+        ("requests_bytes_total", "The total size of requests in bytes handled by", |it| {
+            it.request_bytes
+        }),
+        ("responses_bytes_total", "The total size of responses in bytes handled by", |it| {
+            it.response_bytes
+        }),
     ];
     for (family, help, value) in families {
         let name = format!("traefik_{kind}_{family}");
-        page.family(&name, "counter", &format!("{help} {whereabouts}, {by}"));
+        page.family(&name, "counter", &format!("{help} {by}"));
         for_each_series(subjects, |labels, series| page.sample(&name, labels, value(series)));
     }
     let name = format!("traefik_{kind}_request_duration_seconds");
-    let help = format!("How long it took to process the request {whereabouts}, {by}");
+    let help = format!("How long it took to process the request on {by}");
     page.family(&name, "histogram", &help);
     for_each_series(subjects, |labels, series| histogram(page, &name, labels, series, options));
 }

@@ -10,7 +10,7 @@ use sundew_config::model::{
 
 use super::shape::{
     BalancerShape, ChildShape, CookieShape, CountShape, EntryHttpShape, EntryPointShape,
-    FeaturesShape, Forwarding, HealthShape, LifeCycleShape, Nothing, Observability, OverviewShape,
+    FeaturesShape, Forwarding, HealthShape, LifeCycleShape, Nothing, OBSERVED, OverviewShape,
     OwnName, PinsShape, RespondingShape, RouterShape, SchemeShape, ServerShape, ServiceShape,
     StandingShape, StickyShape, TransportShape, TrustShape, WeightedShape,
 };
@@ -39,7 +39,7 @@ pub(super) fn routers(view: &View, statics: &StaticModel) -> BTreeMap<String, Ro
             rule: format!("PathPrefix(`{prefix}`)"),
             rule_syntax: Some("default"),
             priority,
-            observability: Observability { access_logs: true, metrics: true, tracing: true },
+            observability: OBSERVED,
             error: Vec::new(),
             status: "enabled",
             own: None,
@@ -77,7 +77,7 @@ fn router(router: &Router, statics: &StaticModel) -> RouterShape {
         rule: router.rule_text.clone(),
         rule_syntax: None,
         priority: router.priority,
-        observability: Observability { access_logs: true, metrics: true, tracing: true },
+        observability: OBSERVED,
         error: is_left_out
             .then(|| "left out: the log of the start says why".to_owned())
             .into_iter()

@@ -39,7 +39,12 @@ pub(super) struct Observability {
     pub(super) access_logs: bool,
     pub(super) metrics: bool,
     pub(super) tracing: bool,
+    pub(super) trace_verbosity: &'static str,
 }
+
+/// Traefik's defaults, whatever they mean for a proxy that traces nothing.
+pub(super) const OBSERVED: Observability =
+    Observability { access_logs: true, metrics: true, tracing: true, trace_verbosity: "minimal" };
 
 /// `service` of `/api/http/services`.
 #[derive(Clone, Debug, Default, Serialize)]
