@@ -143,6 +143,7 @@ fn allocations_of_a_window(driver: DriverChoice, metrics: Option<&MetricsOptions
 #[test]
 fn a_warm_sticky_exchange_allocates_nothing() {
     let metrics = MetricsOptions {
+        entry_point: EntryPointIndex(0),
         buckets_s: vec![0.1, 0.3, 1.2, 5.0],
         by_entry_point: true,
         by_router: true,

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::statics::{INTERNAL_NAME, internal_entry_point};
-use crate::model::{Admin, EntryPoint, MetricsOptions, UNIX_PATH_BYTES_MAX};
+use super::statics::{INTERNAL_NAME, index_of, internal_entry_point};
+use crate::model::{Admin, EntryPoint, EntryPointIndex, MetricsOptions, UNIX_PATH_BYTES_MAX};
 use crate::raw;
 use crate::source::At;
 
@@ -19,22 +19,21 @@ pub(super) fn admin(raw: &raw::Root, points: &mut Vec<EntryPoint>, at: &At<'_>) 
     if raw.api.is_some() && !is_api_served && written.api.socket.is_none() {
         at.key("api").note("without effect: neither `insecure: true` nor `sundew.api.socket`");
     }
-    let metrics = raw.metrics.as_ref().and_then(|it| it.prometheus.as_ref());
-    let metrics = metrics.map(|it| prometheus(it, &at.keys(&["metrics", "prometheus"])));
     let api_at = at.keys(&["sundew", "api"]);
     if written.api.remote_writes && !is_api_served {
-        at.keys(&["sundew", "api", "remoteWrites"]).warning(
+        api_at.key("remoteWrites").warning(
             "without effect: the API is not on an entry point",
             "write `api: {insecure: true}`, or remove it",
         );
     }
-    let entry_point = (is_api_served || metrics.is_some())
-        // Whoever reaches the API can read the whole configuration, so it is not for everybody.
-        .then(|| internal_entry_point(points, if is_api_served { "127.0.0.1" } else { "" }));
+    // Whoever reaches the API can read the whole configuration, so it is not for everybody.
+    let api_entry_point = is_api_served.then(|| internal_entry_point(points, "127.0.0.1"));
+    let metrics = raw.metrics.as_ref().and_then(|it| it.prometheus.as_ref());
+    let metrics =
+        metrics.and_then(|it| prometheus(it, points, &at.keys(&["metrics", "prometheus"])));
     let state_file = written.state_file.as_deref();
     Admin {
-        entry_point: entry_point.flatten(),
-        is_api_served,
+        api_entry_point: api_entry_point.flatten(),
         metrics,
         socket: written.api.socket.as_deref().and_then(|it| socket(it, &api_at.key("socket"))),
         remote_writes: written.api.remote_writes,
@@ -42,22 +41,40 @@ pub(super) fn admin(raw: &raw::Root, points: &mut Vec<EntryPoint>, at: &At<'_>) 
     }
 }
 
-fn prometheus(raw: &raw::Prometheus, at: &At<'_>) -> MetricsOptions {
+fn prometheus(
+    raw: &raw::Prometheus,
+    points: &mut Vec<EntryPoint>,
+    at: &At<'_>,
+) -> Option<MetricsOptions> {
     if raw.manual_routing {
-        at.key("manualRouting")
-            .unsupported("remove it: `/metrics` is on the entry point `traefik`");
+        at.key("manualRouting").unsupported("name an `entryPoint` for metrics alone instead");
     }
-    if raw.entry_point.as_deref().is_some_and(|it| !matches!(it, "" | INTERNAL_NAME)) {
-        let help =
-            format!("name the address `{INTERNAL_NAME}` in `entryPoints` and remove it here");
-        at.key("entryPoint").unsupported(&help);
-    }
-    MetricsOptions {
+    let name = raw.entry_point.as_deref().filter(|it| !it.is_empty()).unwrap_or(INTERNAL_NAME);
+    let entry_point = match name {
+        INTERNAL_NAME => internal_entry_point(points, ""),
+        name => metrics_entry_point(name, points, &at.key("entryPoint")),
+    };
+    Some(MetricsOptions {
+        entry_point: entry_point?,
         buckets_s: buckets(raw.buckets.as_deref(), &at.key("buckets")),
         by_entry_point: raw.add_entry_points_labels.unwrap_or(true),
         by_router: raw.add_routers_labels,
         by_service: raw.add_services_labels.unwrap_or(true),
+    })
+}
+
+/// An entry point for metrics alone: workers cannot answer for the control thread.
+fn metrics_entry_point(name: &str, points: &[EntryPoint], at: &At<'_>) -> Option<EntryPointIndex> {
+    let found = index_of(points, name);
+    if found.is_none() {
+        let help = at.did_you_mean(name, points.iter().map(|it| it.name.as_str()));
+        at.error(format!("there is no entry point `{name}`"), help);
+    } else if points.iter().all(|it| it.name == name || it.name == INTERNAL_NAME) {
+        let help = "give metrics an entry point of their own: routers cannot share it";
+        at.unsupported_what(&format!("metrics on `{name}`, the only entry point"), help);
+        return None;
     }
+    found
 }
 
 fn buckets(written: Option<&[f64]>, at: &At<'_>) -> Vec<f64> {

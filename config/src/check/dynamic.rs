@@ -200,7 +200,7 @@ fn router_entry_points(
     for (index, name) in raw.entry_points.iter().enumerate() {
         let position = points.iter().position(|it| it.name == *name);
         match position.and_then(|it| u16::try_from(it).ok()).map(EntryPointIndex) {
-            Some(known) if statics.admin.entry_point == Some(known) => {
+            Some(known) if statics.admin.owns(known) => {
                 let help = "name another entry point: this one is served by the control thread";
                 list.index(index).unsupported_what(&format!("a router on `{name}`"), help);
             }

@@ -57,9 +57,8 @@ pub(crate) fn statics(raw: &raw::Root, at: &At<'_>) -> Statics {
         admin,
         entry_points,
     };
-    let own = model.admin.entry_point;
     let mut defaults = defaults(raw, &model.entry_points);
-    defaults.retain(|it| Some(*it) != own);
+    defaults.retain(|it| !model.admin.owns(*it));
     Statics { defaults, model }
 }
 
@@ -88,7 +87,7 @@ fn entry_points(raw: &raw::Root, at: &At<'_>) -> Vec<EntryPoint> {
     points
 }
 
-fn index_of(points: &[EntryPoint], name: &str) -> Option<EntryPointIndex> {
+pub(super) fn index_of(points: &[EntryPoint], name: &str) -> Option<EntryPointIndex> {
     let position = points.iter().position(|it| it.name == name)?;
     u16::try_from(position).ok().map(EntryPointIndex)
 }

@@ -7,10 +7,8 @@ use super::EntryPointIndex;
 /// What the control thread serves to operators, and what it keeps.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Admin {
-    /// The entry point that the control thread serves itself; `None`: nothing asks for one.
-    pub entry_point: Option<EntryPointIndex>,
-    /// `api.insecure`: the API is on that entry point.
-    pub is_api_served: bool,
+    /// `api.insecure`: the entry point of the API; `None`: it is on none.
+    pub api_entry_point: Option<EntryPointIndex>,
     /// `metrics.prometheus`, off when `None`.
     pub metrics: Option<MetricsOptions>,
     /// `sundew.api.socket`: a Unix socket for the owner alone.
@@ -22,16 +20,25 @@ pub struct Admin {
 }
 
 impl Admin {
+    /// Whether the control thread serves an entry point, and so no worker and no router does.
+    #[must_use]
+    pub fn owns(&self, point: EntryPointIndex) -> bool {
+        let metrics = self.metrics.as_ref().map(|metrics| metrics.entry_point);
+        self.api_entry_point == Some(point) || metrics == Some(point)
+    }
+
     /// Whether anybody could ask what the workers count.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.is_api_served || self.metrics.is_some() || self.socket.is_some()
+        self.api_entry_point.is_some() || self.metrics.is_some() || self.socket.is_some()
     }
 }
 
 /// `metrics.prometheus`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricsOptions {
+    /// Where `/metrics` is.
+    pub entry_point: EntryPointIndex,
     /// Upper bounds of the histograms in seconds, ascending.
     pub buckets_s: Vec<f64>,
     /// `addEntryPointsLabels`: series by entry point.

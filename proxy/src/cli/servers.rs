@@ -244,7 +244,7 @@ impl Way {
         if let Some(socket) = admin.socket {
             return Ok(Door::Socket(socket));
         }
-        let point = admin.entry_point.filter(|_| admin.is_api_served);
+        let point = admin.api_entry_point;
         let point = point.and_then(|it| initial.statics.entry_points.get(usize::from(it.0)));
         let Some(point) = point else {
             let help = "write `sundew: {api: {socket: FILE}}` or `api: {insecure: true}`";

@@ -11,7 +11,7 @@ use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use sundew_config::model::{EntryPoint, EntryPointIndex, ListenAddress};
+use sundew_config::model::{EntryPoint, EntryPointIndex, ListenAddress, StaticModel};
 
 use super::occupant;
 
@@ -35,8 +35,14 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Takes an entry point from the workers, for somebody who accepts alone.
-    pub fn take(&mut self, entry_point: EntryPointIndex) -> Option<TcpListener> {
+    /// Takes the control thread's entry points from the workers: it accepts alone.
+    pub fn take_own(&mut self, statics: &StaticModel) -> Vec<(EntryPointIndex, TcpListener)> {
+        let points = (0..).map(EntryPointIndex).take(statics.entry_points.len());
+        let own = points.filter(|it| statics.admin.owns(*it));
+        own.filter_map(|it| Some((it, self.take(it)?))).collect()
+    }
+
+    fn take(&mut self, entry_point: EntryPointIndex) -> Option<TcpListener> {
         let mut taken = None;
         for worker in &mut self.workers {
             if let Some(at) = worker.iter().position(|(index, _)| *index == entry_point) {

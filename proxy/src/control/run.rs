@@ -178,8 +178,8 @@ impl Control {
         let caps = Caps::new(&statics.settings.limits, descriptors);
         let memory = MemoryWatch::new(statics.settings.limits.memory);
         let statics = Arc::new(statics);
-        let own = statics.admin.entry_point.and_then(|it| bound.take(it));
-        let desk = Desk::open(&statics, own).map_err(io_error("sundew.api.socket"))?;
+        let desk = Desk::open(&statics, bound.take_own(&statics))
+            .map_err(io_error("sundew.api.socket"))?;
         let mut logs = logs.into_iter();
         let placement = limits::placement(workers, &cpus, statics.settings.pin);
         let options = bound.workers.into_iter().zip(placement).enumerate();

@@ -17,6 +17,7 @@ on_both_drivers!(
     counts_survive_a_reload,
     the_socket_is_for_its_owner_and_needs_no_entry_point,
     without_a_word_nothing_is_served,
+    metrics_of_an_entry_point_of_their_own_are_all_that_is_there,
     wrong_methods_and_unknown_things_are_told,
 );
 
@@ -169,6 +170,23 @@ fn the_socket_is_for_its_owner_and_needs_no_entry_point(driver: Driver) {
     assert_eq!(Client::fetch(proxy.address(), "/api/overview").text(), "a", "a client's business");
     assert_eq!(proxy.terminate(), 0);
     assert!(!path.exists());
+}
+
+fn metrics_of_an_entry_point_of_their_own_are_all_that_is_there(driver: Driver) {
+    let origin = Origin::named("a");
+    let lines = "metrics: {prometheus: {entryPoint: numbers}}\napi: {insecure: true}";
+    let setup = Setup::new(driver, app(&[&origin.url()])).beside("numbers").beside("traefik");
+    let proxy = setup.statics(lines).start();
+    let (numbers, api) = (proxy.address_of("numbers"), proxy.address_of("traefik"));
+    assert_eq!(sample(numbers, "traefik_config_reloads_total"), Some(1.0));
+    for (address, path, status) in [
+        (numbers, "/", 404),
+        (numbers, "/api/overview", 404),
+        (api, "/metrics", 404),
+        (api, "/api/overview", 200),
+    ] {
+        assert_eq!(Client::fetch(address, path).status, status, "{path}");
+    }
 }
 
 fn without_a_word_nothing_is_served(driver: Driver) {

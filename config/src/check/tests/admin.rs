@@ -21,13 +21,13 @@ fn an_insecure_api_is_for_this_machine_alone_unless_the_entry_point_says_otherwi
     let internal = &statics.entry_points[1];
     assert_eq!((internal.name.as_str(), internal.address.port), ("traefik", 8080));
     assert_eq!(internal.address.host, "127.0.0.1");
-    assert_eq!(statics.admin.entry_point, Some(EntryPointIndex(1)));
+    assert_eq!(statics.admin.api_entry_point, Some(EntryPointIndex(1)));
     assert_eq!(statics.ping.unwrap().entry_point, Some(EntryPointIndex(1)));
 
     let written = "entryPoints: {traefik: {address: ':9'}, web: {address: ':80'}}\n";
     let statics = loaded(&format!("{written}api: {{insecure: true}}\n"), STRICT).statics;
     assert_eq!(statics.entry_points[0].address.host, "");
-    assert_eq!(statics.admin.entry_point, Some(EntryPointIndex(0)));
+    assert_eq!(statics.admin.api_entry_point, Some(EntryPointIndex(0)));
 }
 
 #[test]
@@ -37,14 +37,14 @@ fn everything_that_is_written_is_there() {
                 sundew: {api: {socket: /run/s.sock}, stateFile: /var/lib/state.json}\n";
     let admin = loaded(&format!("{WEB}{text}"), STRICT).statics.admin;
     let metrics = MetricsOptions {
+        entry_point: EntryPointIndex(1),
         buckets_s: vec![0.01, 1.0],
         by_entry_point: true,
         by_router: true,
         by_service: false,
     };
     let want = Admin {
-        entry_point: Some(EntryPointIndex(1)),
-        is_api_served: false,
+        api_entry_point: None,
         metrics: Some(metrics),
         socket: Some(PathBuf::from("/run/s.sock")),
         remote_writes: false,
@@ -67,10 +67,9 @@ fn what_cannot_be_served_is_said() {
                 "an entry point of its own",
                 "metrics: {prometheus: {entryPoint: web, manualRouting: true}}\n",
                 &[
-                    "f.yml:1:24: metrics.prometheus.entryPoint: not supported by sundew yet; \
-                     name the address `traefik` in `entryPoints` and remove it here",
+                    "f.yml:1:36: metrics.prometheus.entryPoint: there is no entry point `web`",
                     "f.yml:1:41: metrics.prometheus.manualRouting: not supported by sundew yet; \
-                     remove it: `/metrics` is on the entry point `traefik`",
+                     name an `entryPoint` for metrics alone instead",
                 ],
             ),
             (
@@ -96,6 +95,30 @@ fn what_cannot_be_served_is_said() {
                    control thread"],
             ),
         ],
+        STRICT,
+    );
+}
+
+#[test]
+fn metrics_may_have_an_entry_point_of_their_own_which_is_no_router_s() {
+    let text = "entryPoints: {metrics: {address: ':9'}, web: {address: ':80'}}\n\
+                metrics: {prometheus: {entryPoint: metrics}}\nhttp:\n  routers:\n    \
+                r: {rule: 'PathPrefix(`/`)', service: s}\n  \
+                services: {s: {loadBalancer: {servers: [{url: 'http://h'}]}}}\n";
+    let initial = loaded(text, STRICT);
+    let metrics = initial.statics.admin.metrics.unwrap();
+    assert_eq!(metrics.entry_point, EntryPointIndex(0));
+    assert_eq!(initial.model.routers[0].entry_points, [EntryPointIndex(1)]);
+    assert_said(
+        &[(
+            "the only one",
+            "entryPoints: {web: {address: ':80'}}\nmetrics: {prometheus: {entryPoint: web}}\n",
+            &[
+                "f.yml:2:36: metrics.prometheus.entryPoint: not supported by sundew yet: metrics on \
+               `web`, the only entry point; give metrics an entry point of their own: routers \
+               cannot share it",
+            ],
+        )],
         STRICT,
     );
 }

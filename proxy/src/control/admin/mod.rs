@@ -1,4 +1,4 @@
-//! The desk where operators ask: the entry point of the control thread and the Unix socket. Owns
+//! The desk where operators ask: the entry points of the control thread and the Unix socket. Owns
 //! both listeners and their connections; what is asked goes to [`super::run`] as an [`Ask`], so that
 //! two operators are answered one after the other.
 
@@ -20,7 +20,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use sundew_config::model::StaticModel;
+use sundew_config::model::{EntryPointIndex, StaticModel};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
@@ -49,11 +49,14 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Begins to listen, on `listener` for the entry point and on the socket that `statics` names.
+    /// Begins to listen, on `listeners` of its entry points and on the socket that `statics` names.
     ///
     /// # Errors
     /// When one of them cannot be had.
-    pub fn open(statics: &Arc<StaticModel>, listener: Option<TcpListener>) -> io::Result<Self> {
+    pub fn open(
+        statics: &Arc<StaticModel>,
+        listeners: Vec<(EntryPointIndex, TcpListener)>,
+    ) -> io::Result<Self> {
         let (sender, asks) = mpsc::channel(ASKS_MAX);
         let facts = Arc::new(Facts {
             statics: Arc::clone(statics),
@@ -62,10 +65,10 @@ impl Desk {
         });
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut accepting = Vec::new();
-        if let Some(listener) = listener {
+        for (point, listener) in listeners {
             listener.set_nonblocking(true)?;
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            let task = accept_peers(listener, Arc::clone(&facts), Arc::clone(&places));
+            let task = accept_peers(listener, point, Arc::clone(&facts), Arc::clone(&places));
             accepting.push(tokio::spawn(task).abort_handle());
         }
         let mut socket = None;
@@ -97,6 +100,7 @@ impl Drop for Desk {
 
 async fn accept_peers(
     listener: tokio::net::TcpListener,
+    point: EntryPointIndex,
     facts: Arc<Facts>,
     places: Arc<Semaphore>,
 ) {
@@ -105,7 +109,7 @@ async fn accept_peers(
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let origin = Origin::Peer(peer.ip());
+                let origin = Origin::Peer(peer.ip(), point);
                 tokio::spawn(serve::connection(stream, origin, Arc::clone(&facts), place));
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,

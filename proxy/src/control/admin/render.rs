@@ -28,7 +28,8 @@ pub(super) fn routers(view: &View, statics: &StaticModel) -> BTreeMap<String, Ro
     let own = own_routers(statics).into_iter().map(|(name, prefix, priority)| {
         let index = match (name, &statics.ping) {
             ("ping@internal", Some(ping)) => ping.entry_point,
-            _ => statics.admin.entry_point,
+            ("prometheus@internal", _) => statics.admin.metrics.as_ref().map(|it| it.entry_point),
+            _ => statics.admin.api_entry_point,
         };
         let point = index.and_then(|it| statics.entry_points.get(usize::from(it.0)));
         let points: Vec<String> = point.map(|it| it.name.clone()).into_iter().collect();
@@ -53,7 +54,7 @@ pub(super) fn routers(view: &View, statics: &StaticModel) -> BTreeMap<String, Ro
 /// Name, path and priority (Traefik's).
 fn own_routers(statics: &StaticModel) -> Vec<(&'static str, &'static str, i64)> {
     let mut own = Vec::new();
-    if statics.admin.is_api_served {
+    if statics.admin.api_entry_point.is_some() {
         own.push(("api@internal", "/api", i64::MAX - 1));
     }
     if statics.ping.as_ref().is_some_and(|ping| ping.entry_point.is_some()) {

@@ -95,11 +95,15 @@ impl Facts {
     /// What is there for whom: the socket has everything.
     fn is_served(&self, route: &Route, origin: Origin) -> bool {
         let (admin, ping) = (&self.statics.admin, self.statics.ping.as_ref());
-        let is_socket = origin == Origin::Socket;
+        let metrics = admin.metrics.as_ref();
+        let (is_socket, point) = match origin {
+            Origin::Socket => (true, None),
+            Origin::Peer(_, point) => (false, Some(point)),
+        };
         match route {
-            Route::Ping => is_socket || ping.is_some_and(|it| it.entry_point == admin.entry_point),
-            Route::Metrics => admin.metrics.is_some(),
-            _ => is_socket || admin.is_api_served,
+            Route::Ping => is_socket || ping.is_some_and(|it| it.entry_point == point),
+            Route::Metrics => metrics.is_some_and(|it| is_socket || Some(it.entry_point) == point),
+            _ => is_socket || admin.api_entry_point == point,
         }
     }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
+use sundew_config::model::EntryPointIndex;
 
 use super::super::orders::Order;
 use super::text::parse_stamp;
@@ -17,8 +18,8 @@ const DEADLINE_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 pub(super) enum Origin {
     /// The Unix socket, which nobody but its owner can open.
     Socket,
-    /// The entry point, from this peer.
-    Peer(IpAddr),
+    /// An entry point, from this peer.
+    Peer(IpAddr, EntryPointIndex),
 }
 
 /// Whether a request may change anything. A page of another site can make a browser on this machine
@@ -26,8 +27,8 @@ pub(super) enum Origin {
 pub(super) fn may_write(origin: Origin, host: Option<&str>, is_open: bool) -> bool {
     match origin {
         Origin::Socket => true,
-        Origin::Peer(_) if is_open => true,
-        Origin::Peer(peer) => {
+        Origin::Peer(..) if is_open => true,
+        Origin::Peer(peer, _) => {
             peer.to_canonical().is_loopback() && host.is_some_and(is_loopback_literal)
         }
     }
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn writes_come_from_the_socket_or_from_this_machine_by_a_literal_address() {
-        let peer = |text: &str| Origin::Peer(text.parse().unwrap());
+        let peer = |text: &str| Origin::Peer(text.parse().unwrap(), EntryPointIndex(0));
         for (origin, host, is_open, want) in [
             (Origin::Socket, None, false, true),
             (peer("127.0.0.1"), Some("127.0.0.1:8080"), false, true),

@@ -18,6 +18,7 @@ fn counted() -> (View, Tally, StaticModel) {
     };
     let (mut statics, model) = from_flags(&flags).unwrap();
     statics.admin.metrics = Some(MetricsOptions {
+        entry_point: sundew_config::model::EntryPointIndex(0),
         buckets_s: vec![0.1, 5.0],
         by_entry_point: true,
         by_router: false,
