@@ -3,6 +3,7 @@
 
 mod access_log;
 mod admin;
+mod composite;
 mod cookie;
 mod cookie_name;
 mod dynamic;

@@ -2,6 +2,7 @@
 
 mod admin;
 mod balancer;
+mod composite;
 mod dynamic;
 mod mutated;
 mod statics;

@@ -1,9 +1,11 @@
 mod beyond;
+mod composite;
+mod strategies;
 
 use std::net::SocketAddr;
 
 use sundew_config::model::{
-    Endpoint, Server as ModelServer, Service, StickyCookie, StickyRules, TransportIndex,
+    Endpoint, Server as ModelServer, Service, StickyCookie, StickyRules, Strategy, TransportIndex,
     WeightedChild,
 };
 
@@ -42,6 +44,8 @@ fn balancer(name: &str, cookie_name: &str, urls: &[(&str, u32)]) -> Service {
         health_check: None,
         pass_host_header: true,
         transport: TransportIndex(0),
+        strategy: Strategy::Wrr,
+        passive_health_check: None,
     };
     Service { name: name.into(), kind: ServiceKind::LoadBalancer(balancer) }
 }
@@ -289,7 +293,8 @@ fn a_dead_child_is_left_out_only_where_health_is_propagated() {
 
     let tables = two_levels("", "out", false);
     set_up(&tables, 1, 0, false);
-    assert_eq!(pick(&tables, &pin("out", "two")), Err(PickError::NoServer), "as Traefik");
+    let moved = pick(&tables, &pin("out", "two")).unwrap();
+    assert_eq!((moved.0.0, moved.1, moved.2), (0, Down, vec![pin("out", "one")]));
     let taken = (0..4).filter(|_| pick(&tables, "").is_ok()).count();
     assert_eq!(taken, 2, "every second one meets the dead child");
     let mut trail = Trail::default();

@@ -86,10 +86,12 @@ impl Connection {
             RouterTarget::Service(service) => {
                 exchange.service = Some(service);
                 let Asked { request, trail, .. } = &mut exchange.asked;
+                trail.set_client(self.shared.peer.ip());
                 match tables.pick(service, request.pin_sources(), trail) {
                     Ok(pick) => Ok(Plan::Forward(pick)),
                     Err(PickError::Refused(status)) => Err(ProxyError::PinRefused(status)),
                     Err(PickError::NoServer | PickError::Exhausted) => Err(ProxyError::NoServer),
+                    Err(PickError::FailoverDown) => Err(ProxyError::FailoverDown),
                 }
             }
         };

@@ -4,8 +4,6 @@
 mod ask;
 mod start;
 
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,23 +15,25 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::admin::{Ask, Desk};
-use super::health::{Prober, Verdict};
-use super::listeners::{self, BindError, Locks};
+use super::health::{Prober, TargetKey, Verdict};
+use super::listeners::{self, Locks};
 use super::log::LogOutput;
 use super::memory::MemoryWatch;
+use super::passive::Ejections;
 use super::publish::Publisher;
 use super::reload::{self, Loaded, Reloader};
 use super::resolve::{self, Resolution, Resolver};
 use super::signals::{Request, Signals};
 use super::stop::{Shutdown, Step};
 use super::systemd::Notifier;
-use super::{limits, log};
+use super::{limits, log, workers};
 use crate::observe::access_log::AccessLogWriter;
 use crate::worker::inbox::Report;
 use crate::worker::{Caps, DescriptorCap, Pressure, WorkerHandle, WorkerOptions};
-use start::{announce, first_tables, start_access_log, start_workers};
+use start::{announce, first_tables, io_error, start_access_log};
 
 pub use super::stop::Ending;
+pub use start::StartError;
 
 /// Names are waited for this long before the process is ready; servers whose names come later
 /// refuse until then.
@@ -56,37 +56,6 @@ pub struct Plan {
     pub loader: Option<Loader>,
     /// Notes and warnings of the first load, to be logged.
     pub diagnostics: Diagnostics,
-}
-
-/// Why the process did not start.
-#[derive(Debug)]
-pub enum StartError {
-    /// Entry points that cannot listen, each with its reason.
-    Bind(Vec<BindError>),
-    /// Something else that the operating system refused: what was tried, and the error.
-    Io(String, io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bind(errors) => {
-                for (position, error) in errors.iter().enumerate() {
-                    let separator = if position == 0 { "" } else { "\n" };
-                    write!(f, "{separator}{error}")?;
-                }
-                Ok(())
-            }
-            Self::Io(what, error) => write!(f, "{what}: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
-
-fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
-    let what = what.into();
-    |error| StartError::Io(what, error)
 }
 
 /// Runs until the process is to end. `on_ready` is called once, with the address of every entry
@@ -120,6 +89,8 @@ enum Event {
     /// No worker is left that could report.
     WorkersGone,
     Verdict(Verdict),
+    /// A server's ejection is over.
+    EjectionEnd(TargetKey),
     Resolution(Resolution),
     Reload(reload::Event),
     Memory(Pressure),
@@ -136,6 +107,7 @@ struct Control {
     reports: mpsc::UnboundedReceiver<Report>,
     resolver: Resolver,
     prober: Prober,
+    ejections: Ejections,
     reloader: Reloader,
     memory: MemoryWatch,
     signals: Signals,
@@ -192,7 +164,7 @@ impl Control {
             access_log: logs.next(),
             caps: caps.clone(),
         });
-        let (handles, reports) = start_workers(options)?;
+        let (handles, reports) = workers::start(options)?;
         announce(&statics, &bound.addresses);
 
         let resolve_interval = statics.settings.resolve_interval.max(resolve::REPEAT_MIN);
@@ -204,6 +176,7 @@ impl Control {
             publisher: Publisher::new(handles, &snapshot, orders),
             reports,
             prober,
+            ejections: Ejections::default(),
             reloader: Reloader::new(loader, statics.providers_throttle, is_watching),
             memory,
             resolver,
@@ -237,6 +210,10 @@ impl Control {
                     Step::End(Ending::WorkerDied)
                 }
                 Event::Verdict(verdict) => self.judge(&verdict),
+                Event::EjectionEnd(key) => {
+                    let is_news = self.ejections.end(&key, &mut self.publisher);
+                    self.note_health(is_news)
+                }
                 Event::Resolution(resolution) => self.take_resolution(resolution),
                 Event::Reload(event) => self.take_reload(event).await,
                 Event::Memory(pressure) => {
@@ -277,6 +254,7 @@ impl Control {
             request = self.signals.next() => Event::Operator(request),
             report = self.reports.recv() => report.map_or(Event::WorkersGone, Event::Worker),
             verdict = self.prober.next() => Event::Verdict(verdict),
+            key = self.ejections.next() => Event::EjectionEnd(key),
             resolution = self.resolver.next() => Event::Resolution(resolution),
             event = self.reloader.next(), if stop.is_none() => Event::Reload(event),
             pressure = self.memory.next() => Event::Memory(pressure),
@@ -320,6 +298,10 @@ impl Control {
                 }
                 Step::Wait
             }
+            Report::Outcome(outcome) => {
+                let is_news = self.ejections.take(&outcome, &mut self.publisher);
+                self.note_health(is_news)
+            }
             Report::Stopped { worker, cut } => {
                 if cut > 0 {
                     tracing::warn!("worker {worker} cut {cut} exchanges off after the grace time");
@@ -349,6 +331,14 @@ impl Control {
             && let Some(host) = self.publisher.host_of(service, url)
         {
             self.resolver.refresh(host);
+        }
+        Step::Wait
+    }
+
+    /// A server went up or down, or nothing changed.
+    fn note_health(&self, is_news: bool) -> Step {
+        if is_news {
+            self.notifier.status(&self.status());
         }
         Step::Wait
     }
@@ -400,6 +390,7 @@ impl Control {
                 self.publisher.tables(model, |endpoint| self.resolver.addresses(endpoint));
                 self.resolver.retain(self.publisher.model());
                 self.prober.follow(self.publisher.model());
+                self.ejections.follow(&self.publisher);
                 self.reloader.applied();
                 self.reloads += 1;
                 self.reloaded = SystemTime::now();

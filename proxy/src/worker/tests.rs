@@ -54,6 +54,7 @@ fn panicking_local(server: SocketAddr) -> (Rc<Local>, Rc<EntryPointLimits>) {
         caps: Caps::default(),
         counted: None,
         on_connect_failed: Box::new(|_, _, _| panic!("as a defect would")),
+        on_outcome: Box::new(|_, _, _, _| {}),
     });
     (Rc::new(local), EntryPointLimits::all(&statics).remove(0))
 }

@@ -197,7 +197,9 @@ fn servers_up(page: &mut Page, view: &View) {
     let name = "traefik_service_server_up";
     let help = "service server is up, described by gauge value of 0 or 1.";
     let checked = |service: &Service| match &service.kind {
-        ServiceKind::LoadBalancer(it) => it.health_check.is_some(),
+        ServiceKind::LoadBalancer(it) => {
+            it.health_check.is_some() || it.passive_health_check.is_some()
+        }
         _ => false,
     };
     let mut shown = view.servers().filter(|it| checked(it.service)).peekable();

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use sundew_config::model::{
-    EntryPoint, HealthCheck, LoadBalancer, Router, RouterTarget, SameSite, Service, ServiceKind,
-    StaticModel, StickyCookie, Weighted,
+    EntryPoint, HealthCheck, HealthMode, LoadBalancer, Mirror, Model, Router, RouterTarget,
+    SameSite, Service, ServiceKind, StaticModel, StickyCookie, Strategy, WeightedChild,
 };
 
 use super::shape::{
     BalancerShape, ChildShape, CookieShape, CountShape, EntryHttpShape, EntryPointShape,
-    FeaturesShape, Forwarding, HealthShape, LifeCycleShape, Nothing, OBSERVED, OverviewShape,
-    OwnName, PinsShape, RespondingShape, RouterShape, SchemeShape, ServerShape, ServiceShape,
-    StandingShape, StickyShape, TransportShape, TrustShape, WeightedShape,
+    FailoverShape, FeaturesShape, Forwarding, HealthShape, LifeCycleShape, MirrorShape,
+    MirroringShape, Nothing, OBSERVED, OverviewShape, OwnName, PassiveShape, PinsShape,
+    RespondingShape, RouterShape, SchemeShape, ServerShape, ServiceShape, StandingShape,
+    StickyShape, TransportShape, TrustShape, WeightedShape,
 };
 use super::text::{go_duration, stamp};
 use super::view::{Shown, View, tally_of};
@@ -104,7 +105,7 @@ pub(super) fn services(view: &View, statics: &StaticModel) -> BTreeMap<String, S
     };
     let mut all: BTreeMap<String, ServiceShape> = BTreeMap::new();
     for service in &model.services {
-        let mut shape = service_shape(service);
+        let mut shape = service_shape(service, model);
         shape.used_by = used_by(&service.name);
         all.insert(service.name.clone(), shape);
     }
@@ -123,13 +124,51 @@ pub(super) fn services(view: &View, statics: &StaticModel) -> BTreeMap<String, S
     all
 }
 
-fn service_shape(service: &Service) -> ServiceShape {
+fn service_shape(service: &Service, model: &Model) -> ServiceShape {
     let shape = ServiceShape { status: "enabled", ..ServiceShape::default() };
+    let group = |children: &[WeightedChild], cookie: Option<&StickyCookie>, propagates: bool| {
+        let child = |it: &WeightedChild| ChildShape { name: it.name.clone(), weight: it.weight };
+        WeightedShape {
+            services: children.iter().map(child).collect(),
+            sticky: cookie.map(sticky),
+            health_check: propagates.then_some(Nothing {}),
+        }
+    };
+    let name = |index| {
+        let name = model.service(index).map_or("", |it| it.name.as_str());
+        name.strip_suffix("@file").unwrap_or(name).to_owned()
+    };
     match &service.kind {
         ServiceKind::LoadBalancer(it) => {
             ServiceShape { load_balancer: Some(balancer(it)), ..shape }
         }
-        ServiceKind::Weighted(it) => ServiceShape { weighted: Some(weighted(it)), ..shape },
+        ServiceKind::Weighted(it) => {
+            let group = group(&it.children, it.sticky.as_ref(), it.propagate_health);
+            ServiceShape { weighted: Some(group), ..shape }
+        }
+        ServiceKind::HighestRandomWeight(it) => {
+            let group = group(&it.children, None, it.propagate_health);
+            ServiceShape { highest_random_weight: Some(group), ..shape }
+        }
+        ServiceKind::Mirroring(it) => {
+            let mirror = |it: &Mirror| MirrorShape { name: name(it.service), percent: it.percent };
+            let mirroring = MirroringShape {
+                service: name(it.service),
+                mirror_body: it.mirror_body,
+                max_body_size: i64::try_from(it.body_bytes_max).unwrap_or(-1),
+                mirrors: it.mirrors.iter().map(mirror).collect(),
+                health_check: it.propagate_health.then_some(Nothing {}),
+            };
+            ServiceShape { mirroring: Some(mirroring), ..shape }
+        }
+        ServiceKind::Failover(it) => {
+            let failover = FailoverShape {
+                service: name(it.service),
+                fallback: name(it.fallback),
+                health_check: it.propagate_health.then_some(Nothing {}),
+            };
+            ServiceShape { failover: Some(failover), ..shape }
+        }
     }
 }
 
@@ -138,7 +177,14 @@ pub(super) fn kind_of(shape: &ServiceShape) -> Option<&'static str> {
     if shape.load_balancer.is_some() {
         return Some("loadbalancer");
     }
-    shape.weighted.is_some().then_some("weighted")
+    [
+        (shape.weighted.is_some(), "weighted"),
+        (shape.highest_random_weight.is_some(), "highestrandomweight"),
+        (shape.mirroring.is_some(), "mirroring"),
+        (shape.failover.is_some(), "failover"),
+    ]
+    .into_iter()
+    .find_map(|(is_it, word)| is_it.then_some(word))
 }
 
 fn balancer(balancer: &LoadBalancer) -> BalancerShape {
@@ -150,20 +196,20 @@ fn balancer(balancer: &LoadBalancer) -> BalancerShape {
     BalancerShape {
         sticky: balancer.sticky.as_ref().map(sticky),
         servers: servers.collect(),
-        strategy: "wrr",
+        strategy: match balancer.strategy {
+            Strategy::Wrr => "wrr",
+            Strategy::P2c => "p2c",
+            Strategy::Hrw => "hrw",
+            Strategy::LeastTime => "leasttime",
+        },
+        passive_health_check: balancer.passive_health_check.as_ref().map(|it| PassiveShape {
+            failure_window: go_duration(it.failure_window),
+            max_failed_attempts: it.failed_attempts_max,
+        }),
         health_check: balancer.health_check.as_ref().map(health),
         pass_host_header: balancer.pass_host_header,
         response_forwarding: Forwarding { flush_interval: "100ms" },
         servers_transport: None,
-    }
-}
-
-fn weighted(weighted: &Weighted) -> WeightedShape {
-    let child = |name: &str, weight| ChildShape { name: name.to_owned(), weight };
-    WeightedShape {
-        services: weighted.children.iter().map(|it| child(&it.name, it.weight)).collect(),
-        sticky: weighted.sticky.as_ref().map(sticky),
-        health_check: weighted.propagate_health.then_some(Nothing {}),
     }
 }
 
@@ -189,7 +235,10 @@ fn sticky(cookie: &StickyCookie) -> StickyShape {
 fn health(check: &HealthCheck) -> HealthShape {
     let unhealthy = check.unhealthy_interval;
     HealthShape {
-        mode: "http",
+        mode: match check.mode {
+            HealthMode::Http => "http",
+            HealthMode::Grpc => "grpc",
+        },
         path: check.path.clone(),
         method: (check.method != "GET").then(|| check.method.clone()),
         status: check.status,

@@ -54,6 +54,12 @@ pub(super) struct ServiceShape {
     pub(super) load_balancer: Option<BalancerShape>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) weighted: Option<WeightedShape>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) highest_random_weight: Option<WeightedShape>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mirroring: Option<MirroringShape>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) failover: Option<FailoverShape>,
     pub(super) status: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) used_by: Vec<String>,
@@ -74,6 +80,8 @@ pub(super) struct BalancerShape {
     pub(super) strategy: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) health_check: Option<HealthShape>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) passive_health_check: Option<PassiveShape>,
     pub(super) pass_host_header: bool,
     pub(super) response_forwarding: Forwarding,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,6 +157,40 @@ pub(super) struct WeightedShape {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sticky: Option<StickyShape>,
     #[serde(rename = "healthCheck", skip_serializing_if = "Option::is_none")]
+    pub(super) health_check: Option<Nothing>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PassiveShape {
+    pub(super) failure_window: String,
+    pub(super) max_failed_attempts: u32,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MirroringShape {
+    pub(super) service: String,
+    pub(super) mirror_body: bool,
+    /// -1 for no limit.
+    pub(super) max_body_size: i64,
+    pub(super) mirrors: Vec<MirrorShape>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) health_check: Option<Nothing>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct MirrorShape {
+    pub(super) name: String,
+    pub(super) percent: u8,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FailoverShape {
+    pub(super) service: String,
+    pub(super) fallback: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) health_check: Option<Nothing>,
 }
 

@@ -1,19 +1,50 @@
-//! The parts of a start that take turns with nothing: the workers, and what is said of the listeners.
+//! The parts of a start that take turns with nothing: how it fails, the first tables, the
+//! access log, and what is said of the listeners.
 
+use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sundew_config::model::{Model, StaticModel};
-use tokio::sync::mpsc;
 
-use super::{StartError, io_error};
+use crate::control::listeners::{self, BindError};
 use crate::control::orders::Orders;
+use crate::control::publish;
 use crate::control::resolve::Resolver;
-use crate::control::{listeners, publish};
 use crate::observe::access_log::{self, AccessLog, AccessLogWriter};
-use crate::worker::inbox::{Message, Report, Snapshot};
-use crate::worker::{self, WorkerHandle, WorkerOptions};
+use crate::worker::inbox::Snapshot;
+
+/// Why the process did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// Entry points that cannot listen, each with its reason.
+    Bind(Vec<BindError>),
+    /// Something else that the operating system refused: what was tried, and the error.
+    Io(String, io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(errors) => {
+                for (position, error) in errors.iter().enumerate() {
+                    let separator = if position == 0 { "" } else { "\n" };
+                    write!(f, "{separator}{error}")?;
+                }
+                Ok(())
+            }
+            Self::Io(what, error) => write!(f, "{what}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+pub(super) fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
+    let what = what.into();
+    |error| StartError::Io(what, error)
+}
 
 /// What is known of every server before its first probe, and what operators ordered before a
 /// restart.
@@ -37,33 +68,6 @@ pub(super) fn start_access_log(
     access_log::start(options, workers)
         .map(|(writer, logs)| (Some(writer), logs))
         .map_err(io_error("accessLog.filePath"))
-}
-
-/// Starts every worker, or none: those that run are stopped when a later one cannot start.
-pub(super) fn start_workers(
-    options: impl Iterator<Item = WorkerOptions>,
-) -> Result<(Vec<WorkerHandle>, mpsc::UnboundedReceiver<Report>), StartError> {
-    let (reports, inbox) = mpsc::unbounded_channel();
-    let mut handles: Vec<WorkerHandle> = Vec::new();
-    for options in options {
-        let (index, cpu) = (options.index, options.cpu);
-        match worker::start(options, reports.clone()) {
-            Ok(handle) => {
-                let place = cpu.map_or("not pinned".into(), |cpu| format!("on CPU {cpu}"));
-                tracing::info!("worker {index}: {}, {place}", handle.driver());
-                handles.push(handle);
-            }
-            Err(error) => {
-                for handle in handles {
-                    handle.send(Message::Stop { grace: Duration::ZERO });
-                    // How it ended does not matter any more.
-                    let _ = handle.join();
-                }
-                return Err(StartError::Io(format!("worker {index}"), error));
-            }
-        }
-    }
-    Ok((handles, inbox))
 }
 
 pub(super) fn announce(statics: &StaticModel, addresses: &[SocketAddr]) {
