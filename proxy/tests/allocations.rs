@@ -15,7 +15,7 @@ use std::time::Duration;
 use sundew::worker::inbox::{Message, ServerState, Snapshot};
 use sundew::worker::{Caps, WorkerOptions, start};
 use sundew_config::load::{FlagOptions, from_flags};
-use sundew_config::model::{DriverChoice, EntryPointIndex};
+use sundew_config::model::{DriverChoice, EntryPointIndex, MetricsOptions};
 
 struct Counting;
 
@@ -81,7 +81,7 @@ fn exchange(client: &mut TcpStream, request: &[u8], buffer: &mut [u8]) -> usize 
 
 /// Runs a worker on `driver`; returns the fewest allocations of any window of exchanges. The
 /// sweeper, ten times a second, may allocate; a window without it must not.
-fn allocations_of_a_window(driver: DriverChoice) -> usize {
+fn allocations_of_a_window(driver: DriverChoice, metrics: Option<&MetricsOptions>) -> usize {
     let server = origin();
     let url = format!("http://{server}");
     let flags = FlagOptions {
@@ -91,10 +91,12 @@ fn allocations_of_a_window(driver: DriverChoice) -> usize {
     };
     let (mut statics, model) = from_flags(&flags).unwrap();
     statics.settings.driver = driver;
+    statics.admin.metrics = metrics.cloned();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
-    let state = ServerState { is_up: true, addresses: Arc::from([server.into()]) };
+    let state =
+        ServerState { is_up: true, is_draining: false, addresses: Arc::from([server.into()]) };
     let snapshot = Snapshot { model: Arc::new(model), servers: vec![vec![state]] };
     let (reports, _kept) = tokio::sync::mpsc::unbounded_channel();
     let options = WorkerOptions {
@@ -140,11 +142,22 @@ fn allocations_of_a_window(driver: DriverChoice) -> usize {
 // One test: two at once would count each other's allocations.
 #[test]
 fn a_warm_sticky_exchange_allocates_nothing() {
-    assert_eq!(allocations_of_a_window(DriverChoice::Epoll), 0, "epoll");
+    let metrics = MetricsOptions {
+        entry_point: EntryPointIndex(0),
+        buckets_s: vec![0.1, 0.3, 1.2, 5.0],
+        by_entry_point: true,
+        by_router: true,
+        by_service: true,
+    };
+    assert_eq!(allocations_of_a_window(DriverChoice::Epoll, None), 0, "epoll");
+    let counted = allocations_of_a_window(DriverChoice::Epoll, Some(&metrics));
+    assert_eq!(counted, 0, "epoll, with metrics");
     let ring = io_uring::IoUring::new(8);
     if let Err(error) = ring {
         println!("skipped: io_uring: {error}");
         return;
     }
-    assert_eq!(allocations_of_a_window(DriverChoice::Uring), 0, "io_uring");
+    assert_eq!(allocations_of_a_window(DriverChoice::Uring, None), 0, "io_uring");
+    let counted = allocations_of_a_window(DriverChoice::Uring, Some(&metrics));
+    assert_eq!(counted, 0, "io_uring, with metrics");
 }

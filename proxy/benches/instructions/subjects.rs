@@ -58,7 +58,7 @@ fn tables() -> Tables {
         sticky_cookie: Some("sid".into()),
     };
     let (_, model) = from_flags(&flags).expect("valid flags");
-    let facts = ServerFacts { is_up: true, addresses: Arc::from([]) };
+    let facts = ServerFacts { is_up: true, is_draining: false, addresses: Arc::from([]) };
     let servers = vec![vec![facts; SERVERS.len()]; model.services.len()];
     let build = Build {
         model: Arc::new(model),

@@ -1,9 +1,11 @@
 //! The command line: one file a verb. Turns arguments into what [`crate::control`] runs, and what
 //! it says into an exit code: 0 fine, 1 a configuration or a start that failed, 2 bad usage.
 
+mod audit;
 mod check;
 mod demo;
 mod run;
+mod servers;
 
 use std::process::ExitCode;
 
@@ -38,6 +40,8 @@ enum Verb {
     Run(run::RunArguments),
     Check(check::CheckArguments),
     Demo(demo::DemoArguments),
+    Servers(servers::ServersArguments),
+    Audit(audit::AuditArguments),
 }
 
 /// Runs the verb that the process's arguments name.
@@ -55,6 +59,8 @@ pub fn main() -> ExitCode {
         Verb::Run(arguments) => run::run(arguments),
         Verb::Check(arguments) => check::check(&arguments),
         Verb::Demo(arguments) => demo::demo(&arguments),
+        Verb::Audit(arguments) => audit::audit(&arguments),
+        Verb::Servers(arguments) => servers::servers(arguments),
     }
 }
 
