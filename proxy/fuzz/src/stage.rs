@@ -62,9 +62,6 @@ const CONNECTION_BYTES_MAX: isize = 192 * 1024;
 /// Everything else: tables, the event loop.
 const BASE_BYTES_MAX: isize = 128 * 1024;
 
-/// See `Play::age_pool`.
-const UNSEEN_MAX: Duration = Duration::from_millis(10);
-
 /// What a client's socket takes in, on either end: small, so that a client that does not read
 /// stops the proxy soon.
 const CLIENT_SOCKET_BYTES: usize = 4096;
@@ -331,21 +328,10 @@ impl<'a> Play<'a> {
             self.parts.turn().await;
         }
         memory::count(false);
-        self.age_pool();
         let clients = isize::try_from(self.clients.len()).expect("few clients");
         let bytes_max = BASE_BYTES_MAX + clients * CONNECTION_BYTES_MAX;
         assert!(memory::grown() <= bytes_max, "{} bytes of memory", memory::grown());
         self.drain(false);
-    }
-
-    /// Time passes between two actions: more than that for which a pooled connection is taken
-    /// without a look at what has arrived on it.
-    fn age_pool(&self) {
-        for server in self.local.tables.borrow().servers() {
-            for idle in server.idle.borrow_mut().iter_mut() {
-                idle.since = idle.since.checked_sub(UNSEEN_MAX).unwrap_or(idle.since);
-            }
-        }
     }
 
     fn drain(&mut self, must: bool) {

@@ -28,8 +28,6 @@ pub struct Idle {
     /// Where it leads.
     pub address: Address,
     /// When its last exchange ended.
-    pub since: Instant,
-    /// The same by the worker's clock, which is cheap and coarse.
     pub since_ms: u64,
 }
 
