@@ -77,6 +77,9 @@ def slow(options, peer, words, path):
     found["bars"] = [("0 errors of the good client", found["errors"] == 0),
                      ("0 wrong answers", found["wrong"] == 0),
                      (f"p99 of the good client < {P99_MS_MAX} ms", fair),
+                     # A miss beside this one says nothing about the proxy.
+                     (f"the machine was quiet: p99 without a proxy < {P99_MS_MAX // 2} ms",
+                      (noise["p99_ms"] or 1e9) < P99_MS_MAX / 2),
                      ("the slow clients were there", held >= options.slow_connections * 0.8)]
     return found
 
