@@ -8,6 +8,7 @@
 
 mod check;
 pub mod diagnostic;
+pub mod key_file;
 pub mod load;
 pub mod model;
 mod provider;

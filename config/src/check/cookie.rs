@@ -5,16 +5,23 @@ use std::fmt::Write as _;
 use sha1::{Digest as _, Sha1};
 
 use super::scalar::{is_longer_than, parse_bool_off, word};
+use super::sealing::sealing;
+use crate::key_file::KeyFiles;
 use crate::model::{SameSite, StickyCookie};
 use crate::raw;
 use crate::source::At;
 
 /// The cookie of a service, `None` when it has no stickiness. `name` is the service's qualified
 /// name; `at` the balancer's place.
-pub(super) fn sticky(raw: Option<&raw::Sticky>, name: &str, at: &At<'_>) -> Option<StickyCookie> {
+pub(super) fn sticky(
+    raw: Option<&raw::Sticky>,
+    name: &str,
+    keys: &KeyFiles,
+    at: &At<'_>,
+) -> Option<StickyCookie> {
     let sticky = at.key("sticky");
     if let Some(cookie) = raw.and_then(|it| it.cookie.as_ref()) {
-        return Some(self::cookie(cookie, name, &sticky.key("cookie")));
+        return Some(self::cookie(cookie, name, keys, &sticky.key("cookie")));
     }
     // Traefik's silent traps: `sticky: {}`, `sticky: true`, a `cookie:` with nothing behind it.
     let is_off = |at: &At<'_>| at.value().is_some_and(parse_bool_off);
@@ -27,7 +34,7 @@ pub(super) fn sticky(raw: Option<&raw::Sticky>, name: &str, at: &At<'_>) -> Opti
 /// Of a name, path or domain: browsers ignore longer attributes (RFC 6265bis §5.6).
 const TEXT_BYTES_MAX: usize = 1024;
 
-fn cookie(raw: &raw::Cookie, service: &str, at: &At<'_>) -> StickyCookie {
+fn cookie(raw: &raw::Cookie, service: &str, keys: &KeyFiles, at: &At<'_>) -> StickyCookie {
     for (key, text) in [("name", &raw.name), ("domain", &raw.domain)] {
         is_longer_than(TEXT_BYTES_MAX, text, &at.key(key));
     }
@@ -55,6 +62,7 @@ fn cookie(raw: &raw::Cookie, service: &str, at: &At<'_>) -> StickyCookie {
         max_age: (raw.max_age != 0).then(|| u64::try_from(raw.max_age).unwrap_or(0)),
         path: path(raw.path.as_deref(), &at.key("path")),
         domain: domain(&raw.domain, &at.key("domain")),
+        sealing: sealing(raw, keys, at),
     }
 }
 

@@ -6,6 +6,7 @@ use super::cookie::sticky;
 use super::dynamic::{Found, Reference, qualified, reference};
 use super::health_check::health_check;
 use super::server::server;
+use crate::key_file::KeyFiles;
 use crate::model::{
     HealthCheck, LoadBalancer, Server, Service, ServiceIndex, ServiceKind, TransportIndex,
     Weighted, WeightedChild,
@@ -22,6 +23,7 @@ const SERVERS_MAX: usize = 65_535;
 pub(super) struct Services<'a> {
     pub(super) found: BTreeMap<&'a str, Found<'a, raw::Service>>,
     pub(super) transports: HashMap<String, TransportIndex>,
+    keys: &'a KeyFiles,
     /// Checked ones; `None`: left out.
     done: HashMap<&'a str, Option<ServiceIndex>>,
     /// Being checked, outermost first.
@@ -37,10 +39,11 @@ impl<'a> Services<'a> {
     pub(super) fn new(
         found: BTreeMap<&'a str, Found<'a, raw::Service>>,
         transports: HashMap<String, TransportIndex>,
+        keys: &'a KeyFiles,
     ) -> Self {
         let (done, open) = (HashMap::new(), Vec::new());
         let (checked, levels, used) = (Vec::new(), Vec::new(), HashSet::new());
-        Self { found, transports, done, open, checked, levels, used }
+        Self { found, transports, keys, done, open, checked, levels, used }
     }
 
     pub(super) fn check_all(&mut self) {
@@ -132,7 +135,7 @@ impl<'a> Services<'a> {
         raw: &raw::LoadBalancer,
         at: &At<'a>,
     ) -> Option<LoadBalancer> {
-        let sticky = sticky(raw.sticky.as_ref(), &qualified(name), at);
+        let sticky = sticky(raw.sticky.as_ref(), &qualified(name), self.keys, at);
         let health_check =
             raw.health_check.as_ref().map(|it| health_check(it, &at.key("healthCheck")));
         let transport = self.transport(raw.servers_transport.as_deref(), at);
@@ -173,7 +176,7 @@ impl<'a> Services<'a> {
             too_deep();
             return None;
         }
-        let sticky = sticky(raw.sticky.as_ref(), &qualified(name), at);
+        let sticky = sticky(raw.sticky.as_ref(), &qualified(name), self.keys, at);
         let propagates = raw.health_check.is_some();
         if raw.services.is_empty() {
             at.warning("a service without children answers 503", "add one under `services`");

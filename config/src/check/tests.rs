@@ -3,6 +3,7 @@
 mod balancer;
 mod dynamic;
 mod mutated;
+mod sealed;
 mod statics;
 
 use std::path::Path;

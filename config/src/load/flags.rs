@@ -114,5 +114,6 @@ fn sticky(name: &str, reports: &Reports) -> StickyCookie {
         max_age: None,
         path: Some("/".to_owned()),
         domain: None,
+        sealing: None,
     }
 }

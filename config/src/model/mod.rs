@@ -2,10 +2,12 @@
 //! here is valid by construction (indexes point somewhere, cookie text cannot break a header) and
 //! is never changed after it was made: a reload makes a new [`Model`].
 
+mod sealing;
 mod service;
 mod settings;
 mod statics;
 
+pub use sealing::*;
 pub use service::*;
 pub use settings::*;
 pub use statics::*;
@@ -45,7 +47,7 @@ impl ServerIndex {
 }
 
 /// The dynamic configuration: what a reload replaces as a whole.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
     /// Every router, in no particular order; the route table sorts by priority.
     pub routers: Vec<Router>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ServiceIndex, TransportIndex};
+use super::{Sealing, ServiceIndex, TransportIndex};
 
 /// One service.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,6 +126,8 @@ pub struct StickyCookie {
     pub path: Option<String>,
     /// `Domain`, omitted when `None`.
     pub domain: Option<String>,
+    /// `value: sealed`; `None`: the value is a hash.
+    pub sealing: Option<Sealing>,
 }
 
 /// The `SameSite` attribute.

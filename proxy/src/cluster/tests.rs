@@ -24,6 +24,7 @@ fn cookie(name: &str) -> Option<StickyCookie> {
         max_age: None,
         path: Some("/".into()),
         domain: None,
+        sealing: None,
     })
 }
 

@@ -4,9 +4,13 @@
 //! Cookie lines; `cluster` builds one [`StickyTable`] per sticky service whenever tables change.
 
 mod scan;
+mod sealed;
 mod table;
 mod value;
 
 pub use scan::{COOKIES_MAX, cookie_value};
-pub use table::{Found, Level, StickyTable};
+pub use sealed::{
+    AHEAD_S_MAX, NONCE_BYTES, Opened, Seal, SealedPin, SealedValue, Standing, VALUE_CHARS,
+};
+pub use table::{Found, Level, SealedFound, StickyTable};
 pub use value::current_value;

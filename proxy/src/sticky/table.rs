@@ -5,9 +5,11 @@
 use ahash::AHashMap;
 use sundew_config::model::{SameSite, StickyCookie};
 
+use super::sealed::{NONCE_BYTES, Opened, Seal, SealedPin, SealedValue, Standing, VALUE_CHARS};
 use super::value::{
     current_key, current_value, older_server_values, older_service_values, parse_key,
 };
+use crate::observe::outcome::StickyOutcome;
 
 /// What a sticky service's members are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,33 @@ pub struct Found {
     pub is_current_format: bool,
 }
 
+/// What a value means where values are sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealedFound {
+    /// Position of the member in the service; `None`: the value pins to nobody.
+    pub member: Option<u16>,
+    /// What came of it, should the member serve.
+    pub outcome: StickyOutcome,
+    /// The value is honoured and the cookie is issued again.
+    pub is_due: bool,
+    /// Since when the client is pinned, in seconds since 1970, where the value says it.
+    pub issued_s: Option<u32>,
+}
+
+impl SealedFound {
+    fn nobody(outcome: StickyOutcome) -> Self {
+        Self { member: None, outcome, is_due: false, issued_s: None }
+    }
+}
+
+/// What only a service whose values are sealed has.
+#[derive(Debug)]
+struct Sealed {
+    seal: Seal,
+    /// The line up to its value, and from there on.
+    line: [Box<[u8]>; 2],
+}
+
 /// The pins of one sticky service.
 #[derive(Debug)]
 pub struct StickyTable {
@@ -34,6 +63,9 @@ pub struct StickyTable {
     current: AHashMap<u64, u16>,
     older: AHashMap<Box<[u8]>, u16>,
     lines: Box<[Box<[u8]>]>,
+    /// The number of each member, by position.
+    keys: Box<[u64]>,
+    sealed: Option<Box<Sealed>>,
 }
 
 impl StickyTable {
@@ -47,7 +79,9 @@ impl StickyTable {
         let mut current = AHashMap::new();
         let mut older = AHashMap::new();
         let mut lines = Vec::new();
+        let mut keys = Vec::new();
         for (member, name) in (0..=u16::MAX).zip(members) {
+            keys.push(current_key(name));
             current.insert(current_key(name), member);
             match level {
                 Level::Server => {
@@ -68,7 +102,20 @@ impl StickyTable {
             current,
             older,
             lines: lines.into_boxed_slice(),
+            keys: keys.into_boxed_slice(),
+            sealed: None,
         }
+    }
+
+    /// Seals values, where `cookie` says so, for the service of this qualified name.
+    #[must_use]
+    pub fn with_seal(mut self, cookie: &StickyCookie, service: &str) -> Self {
+        self.sealed = cookie.sealing.as_ref().map(|sealing| {
+            let line = render(cookie, b"");
+            let (head, tail) = split_at_value(&line);
+            Box::new(Sealed { seal: Seal::new(sealing, service), line: [head.into(), tail.into()] })
+        });
+        self
     }
 
     /// Name of the cookie, as sent and as looked for.
@@ -87,12 +134,89 @@ impl StickyTable {
         Some(Found { member, is_current_format: false })
     }
 
+    /// Whether values are sealed: [`StickyTable::find_sealed`] reads them then.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.sealed.is_some()
+    }
+
+    /// What `value` means at `now_s`, seconds since 1970.
+    #[must_use]
+    pub fn find_sealed(&self, value: &[u8], now_s: u64) -> SealedFound {
+        let Some(Sealed { seal, .. }) = self.sealed.as_deref() else {
+            return SealedFound::nobody(StickyOutcome::Unknown);
+        };
+        if let Some(Opened { pin, key }) = seal.open(value) {
+            let standing = seal.standing(pin, now_s);
+            if matches!(standing, Standing::Expired | Standing::Ahead) {
+                return SealedFound::nobody(StickyOutcome::Expired);
+            }
+            let Some(&member) = self.current.get(&pin.server) else {
+                return SealedFound::nobody(StickyOutcome::Gone);
+            };
+            let is_rotated = key > 0;
+            return SealedFound {
+                member: Some(member),
+                outcome: if is_rotated { StickyOutcome::Rewritten } else { StickyOutcome::Pinned },
+                is_due: is_rotated || standing == Standing::Aging,
+                issued_s: Some(pin.issued_s),
+            };
+        }
+        match self.find(value) {
+            Some(Found { member, .. }) if seal.accepts_hash(now_s) => SealedFound {
+                member: Some(member),
+                outcome: StickyOutcome::Rewritten,
+                is_due: true,
+                issued_s: None,
+            },
+            _ if value.len() == VALUE_CHARS => SealedFound::nobody(StickyOutcome::Forged),
+            _ => SealedFound::nobody(StickyOutcome::Unknown),
+        }
+    }
+
+    /// The sealed value that pins to `member` from `now_s` on, or, with the time of an earlier
+    /// value of the same pin, from `issued_s` on. `None` for a member that the service does not
+    /// have, and where values are not sealed.
+    #[must_use]
+    pub fn seal(
+        &self,
+        member: u16,
+        issued_s: Option<u32>,
+        now_s: u64,
+        nonce: [u8; NONCE_BYTES],
+    ) -> Option<SealedValue> {
+        let Sealed { seal, .. } = self.sealed.as_deref()?;
+        let server = *self.keys.get(usize::from(member))?;
+        seal.seal(SealedPin::new(server, issued_s, now_s), nonce)
+    }
+
+    /// The pieces that make up the line of [`StickyTable::set_cookie_line`], with a sealed value
+    /// where values are sealed. Without one there is no line then: a hash would be no seal.
+    #[must_use]
+    pub fn set_cookie_pieces<'a>(
+        &'a self,
+        member: u16,
+        value: Option<&'a SealedValue>,
+    ) -> [&'a [u8]; 3] {
+        match (self.sealed.as_deref(), value) {
+            (None, _) => [self.set_cookie_line(member), &[], &[]],
+            (Some(Sealed { line: [head, tail], .. }), Some(value)) => [head, value, tail],
+            (Some(_), None) => [&[]; 3],
+        }
+    }
+
     /// The whole line `Set-Cookie: name=value; Path=/…\r\n` that pins to `member`; empty for a
     /// member that the service does not have.
     #[must_use]
     pub fn set_cookie_line(&self, member: u16) -> &[u8] {
         self.lines.get(usize::from(member)).map_or(&[], |line| line)
     }
+}
+
+/// Parts a line without a value behind the `=` of its pair: no name holds one.
+fn split_at_value(line: &[u8]) -> (&[u8], &[u8]) {
+    let at = line.iter().position(|&byte| byte == b'=').map_or(0, |at| at + 1);
+    line.split_at_checked(at).unwrap_or((line, &[]))
 }
 
 /// As Go's `http.Cookie.String`: attributes that are set, always in this order.

@@ -64,6 +64,7 @@ fn cookie_attributes_have_the_defaults_of_traefik() {
         max_age: None,
         path: Some("/".to_owned()),
         domain: None,
+        sealing: None,
     };
     assert_eq!(bare, default);
     assert_eq!(cookie("{name: c, maxAge: 0}").max_age, None);

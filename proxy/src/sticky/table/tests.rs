@@ -12,6 +12,7 @@ fn cookie() -> StickyCookie {
         max_age: None,
         path: Some("/".to_owned()),
         domain: None,
+        sealing: None,
     }
 }
 
