@@ -5,6 +5,7 @@
 //! that they began with. Nothing here waits or touches sockets, but that dropping a server's idle
 //! connections closes them.
 
+mod nonces;
 mod pick;
 mod server;
 
@@ -21,6 +22,8 @@ use crate::balance::Wrr;
 use crate::route::RouteTable;
 use crate::sticky::{Level, StickyTable};
 
+use nonces::Nonces;
+
 pub use pick::{Pick, PickError, Trail};
 pub use server::{Idle, Server, ServerFacts};
 
@@ -31,6 +34,7 @@ pub struct Tables {
     pub model: Arc<Model>,
     services: Vec<ServiceTable>,
     routes: Vec<RouteTable>,
+    nonces: Nonces,
 }
 
 /// One service.
@@ -98,7 +102,7 @@ impl Tables {
                 RouteTable::new(&build.model, index, build.ping == Some(index))
             })
             .collect();
-        Self { model: Arc::clone(&build.model), services, routes }
+        Self { model: Arc::clone(&build.model), services, routes, nonces: Nonces::default() }
     }
 
     /// The routers of an entry point.
@@ -160,7 +164,10 @@ fn balancer_table(
         scheduler.advance(build.scheduler_offset);
     }
     let urls = balancer.servers.iter().map(|server| server.url.as_str());
-    let sticky = balancer.sticky.as_ref().map(|it| StickyTable::new(it, urls, Level::Server));
+    let sticky = balancer
+        .sticky
+        .as_ref()
+        .map(|it| StickyTable::new(it, urls, Level::Server).with_seal(it, name));
     BalancerTable { servers, scheduler: RefCell::new(scheduler), sticky }
 }
 
@@ -179,7 +186,10 @@ fn weighted_table(
     WeightedTable {
         children: weighted.children.iter().map(|child| child.service).collect(),
         scheduler: RefCell::new(scheduler),
-        sticky: weighted.sticky.as_ref().map(|it| StickyTable::new(it, names, Level::Service)),
+        sticky: weighted
+            .sticky
+            .as_ref()
+            .map(|it| StickyTable::new(it, names, Level::Service).with_seal(it, name)),
         propagates_health: weighted.propagate_health,
     }
 }

@@ -5,7 +5,7 @@ use sundew_config::model::{ServerIndex, ServiceIndex};
 use super::{BalancerTable, ServiceTable, Tables, WeightedTable};
 use crate::http1::fields::{FieldName, Fields};
 use crate::observe::outcome::StickyOutcome;
-use crate::sticky::{StickyTable, cookie_value};
+use crate::sticky::{SealedFound, SealedValue, StickyTable, cookie_value};
 
 /// The server that takes a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +31,23 @@ pub enum PickError {
 /// refused it. Reused from exchange to exchange.
 #[derive(Debug, Default)]
 pub struct Trail {
-    /// Sticky service and member for each `Set-Cookie`, outer level first.
-    pins: Vec<(ServiceIndex, u16)>,
+    /// One for each `Set-Cookie`, outer level first.
+    pins: Vec<Pin>,
     /// Those of the first pick, once a server has refused.
-    first_pins: Vec<(ServiceIndex, u16)>,
+    first_pins: Vec<Pin>,
     tried: Vec<(ServiceIndex, ServerIndex)>,
+    /// When the request came, by the wall clock, in seconds since 1970: sealed pins age by it.
+    pub asked_s: u64,
+}
+
+/// A pin that the response sets.
+#[derive(Clone, Copy, Debug)]
+struct Pin {
+    service: ServiceIndex,
+    member: u16,
+    /// Of the value that it renews.
+    issued_s: Option<u32>,
+    sealed: Option<SealedValue>,
 }
 
 impl Trail {
@@ -69,15 +81,13 @@ impl Trail {
         self.tried.contains(&(service, ServerIndex(member)))
     }
 
-    /// The `Set-Cookie` lines that the response carries, outer level first.
+    /// The `Set-Cookie` lines that the response carries, in pieces, outer level first.
     pub fn set_cookie_lines<'a>(&'a self, tables: &'a Tables) -> impl Iterator<Item = &'a [u8]> {
-        self.pins.iter().filter_map(|(service, member)| {
-            let sticky = match tables.services.get(service.as_usize())? {
-                ServiceTable::Balancer(table) => table.sticky.as_ref()?,
-                ServiceTable::Weighted(table) => table.sticky.as_ref()?,
-            };
-            Some(sticky.set_cookie_line(*member))
-        })
+        let pieces = self.pins.iter().filter_map(|pin| {
+            let sticky = tables.sticky(pin.service)?;
+            Some(sticky.set_cookie_pieces(pin.member, pin.sealed.as_ref()))
+        });
+        pieces.flatten().filter(|piece| !piece.is_empty())
     }
 }
 
@@ -86,6 +96,7 @@ impl Trail {
 struct Cookies<'a> {
     bytes: &'a [u8],
     fields: &'a Fields,
+    asked_s: u64,
 }
 
 /// What a level's cookie says.
@@ -93,6 +104,8 @@ struct Claim {
     member: Option<u16>,
     outcome: StickyOutcome,
     issues_cookie: bool,
+    /// Since when the client is pinned, where a sealed value says it and stays.
+    issued_s: Option<u32>,
 }
 
 impl Tables {
@@ -110,7 +123,31 @@ impl Tables {
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
         trail.pins.clear();
-        self.pick_in(service, Cookies { bytes, fields }, trail)
+        let picked =
+            self.pick_in(service, Cookies { bytes, fields, asked_s: trail.asked_s }, trail);
+        self.seal_pins(trail);
+        picked
+    }
+
+    /// The stickiness of a service.
+    fn sticky(&self, service: ServiceIndex) -> Option<&StickyTable> {
+        match self.services.get(service.as_usize())? {
+            ServiceTable::Balancer(table) => table.sticky.as_ref(),
+            ServiceTable::Weighted(table) => table.sticky.as_ref(),
+        }
+    }
+
+    /// Makes the values of the pins whose services seal them.
+    fn seal_pins(&self, trail: &mut Trail) {
+        for pin in &mut trail.pins {
+            let Some(sticky) = self.sticky(pin.service).filter(|it| it.is_sealed()) else {
+                continue;
+            };
+            pin.sealed = self
+                .nonces
+                .take()
+                .and_then(|nonce| sticky.seal(pin.member, pin.issued_s, trail.asked_s, nonce));
+        }
     }
 
     /// Whether another server below `root` could take the request of `pick`.
@@ -154,7 +191,7 @@ impl Tables {
             },
         };
         if claim.issues_cookie {
-            trail.pins.push((service, member));
+            trail.pins.push(Pin { service, member, issued_s: claim.issued_s, sealed: None });
         }
         let Some(child) = table.children.get(usize::from(member)) else {
             return Err(PickError::NoServer);
@@ -214,7 +251,7 @@ fn pick_server(
         },
     };
     if claim.issues_cookie {
-        trail.pins.push((service, member));
+        trail.pins.push(Pin { service, member, issued_s: claim.issued_s, sealed: None });
     }
     Ok(Pick { service, server: ServerIndex(member), outcome: claim.outcome })
 }
@@ -227,31 +264,44 @@ fn read_claim(
     serves_others: impl Fn(u16) -> bool,
     can_serve: impl Fn(u16) -> bool,
 ) -> Claim {
-    let balanced = |outcome, issues_cookie| Claim { member: None, outcome, issues_cookie };
+    let balanced =
+        |outcome, issues_cookie| Claim { member: None, outcome, issues_cookie, issued_s: None };
     let Some(sticky) = sticky else { return balanced(StickyOutcome::None, false) };
     let lines = cookies.fields.values(cookies.bytes, FieldName::Cookie);
     let Some(value) = cookie_value(lines, sticky.cookie_name()) else {
         return balanced(StickyOutcome::New, true);
     };
+    if sticky.is_sealed() && !value.is_empty() {
+        let found = sticky.find_sealed(value, cookies.asked_s);
+        let SealedFound { outcome, is_due, issued_s, .. } = found;
+        return match found.member {
+            None => balanced(outcome, true),
+            Some(member) if !can_serve(member) => balanced(lost(serves_others(member)), true),
+            Some(_) => Claim { member: found.member, outcome, issues_cookie: is_due, issued_s },
+        };
+    }
     match sticky.find(value) {
         None if value.is_empty() => balanced(StickyOutcome::New, true),
         None => balanced(StickyOutcome::Unknown, true),
         Some(found) if !can_serve(found.member) => {
-            let has_refused = serves_others(found.member);
-            balanced(
-                if has_refused { StickyOutcome::Redispatched } else { StickyOutcome::Down },
-                true,
-            )
+            balanced(lost(serves_others(found.member)), true)
         }
         Some(found) if found.is_current_format => Claim {
             member: Some(found.member),
             outcome: StickyOutcome::Pinned,
             issues_cookie: false,
+            issued_s: None,
         },
         Some(found) => Claim {
             member: Some(found.member),
             outcome: StickyOutcome::Rewritten,
             issues_cookie: true,
+            issued_s: None,
         },
     }
+}
+
+/// Why a pinned server does not take a request: it is down, or it has refused this very one.
+fn lost(has_refused: bool) -> StickyOutcome {
+    if has_refused { StickyOutcome::Redispatched } else { StickyOutcome::Down }
 }

@@ -86,6 +86,7 @@ impl Connection {
             RouterTarget::Service(service) => {
                 exchange.service = Some(service);
                 let Asked { request, trail, .. } = &mut exchange.asked;
+                trail.asked_s = self.shared.local.clock.wall_s();
                 match tables.pick(service, request.bytes(), &request.head.fields, trail) {
                     Ok(pick) => Ok(Plan::Forward(pick)),
                     Err(PickError::NoServer | PickError::Exhausted) => Err(ProxyError::NoServer),
