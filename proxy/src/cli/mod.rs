@@ -2,7 +2,9 @@
 //! it says into an exit code: 0 fine, 1 a configuration or a start that failed, 2 bad usage.
 
 mod check;
+mod cookie;
 mod demo;
+mod keygen;
 mod run;
 
 use std::process::ExitCode;
@@ -38,6 +40,8 @@ enum Verb {
     Run(run::RunArguments),
     Check(check::CheckArguments),
     Demo(demo::DemoArguments),
+    Cookie(cookie::CookieArguments),
+    Keygen(keygen::KeygenArguments),
 }
 
 /// Runs the verb that the process's arguments name.
@@ -55,6 +59,8 @@ pub fn main() -> ExitCode {
         Verb::Run(arguments) => run::run(arguments),
         Verb::Check(arguments) => check::check(&arguments),
         Verb::Demo(arguments) => demo::demo(&arguments),
+        Verb::Cookie(arguments) => cookie::cookie(&arguments),
+        Verb::Keygen(arguments) => keygen::keygen(&arguments),
     }
 }
 
