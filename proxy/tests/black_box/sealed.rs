@@ -24,6 +24,7 @@ on_both_drivers!(
     a_pinned_server_that_refuses_is_replaced_by_a_sealed_pin,
     both_levels_may_be_sealed,
     a_key_that_spoils_later_stays,
+    a_key_file_that_is_replaced_is_read_at_once,
     a_bad_key_file_refuses_the_start,
     a_cookie_made_by_the_command_line_pins,
 );
@@ -366,6 +367,17 @@ fn a_key_that_spoils_later_stays(driver: Driver) {
     proxy.replace_dynamic(&bad);
     proxy.wait_for_log("other`: no such key file");
     assert_eq!(ask(&proxy, &sid), pinned("a"));
+}
+
+fn a_key_file_that_is_replaced_is_read_at_once(driver: Driver) {
+    let a = Origin::named("a");
+    let keys = Keys::new(&["k", "next"]);
+    let proxy = Setup::new(driver, app_with(&keys.sticky(&["k"], ""), &[&a.url()])).start();
+    let sid = value(&Client::fetch(proxy.address(), "/"));
+    assert_eq!(ask(&proxy, &sid), pinned("a"));
+    fs::rename(keys.path("next"), keys.path("k")).expect("a rename");
+    let fresh = eventually("the old key is forgotten", || ask(&proxy, &sid).1);
+    assert_eq!(ask(&proxy, &fresh), pinned("a"));
 }
 
 fn a_bad_key_file_refuses_the_start(driver: Driver) {

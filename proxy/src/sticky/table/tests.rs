@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use sundew_config::model::{Sealing, SealingKey};
+
 use super::*;
 
 const A: &str = "http://10.0.1.10:8080";
@@ -109,4 +113,102 @@ fn attributes_are_rendered_in_the_order_of_go() {
 #[test]
 fn a_member_that_does_not_exist_has_no_line() {
     assert_eq!(table(&[A], Level::Server).set_cookie_line(1), b"");
+}
+
+const NOW_S: u64 = 1_800_000_000;
+
+fn key(number: u8) -> SealingKey {
+    SealingKey::new([number; 32])
+}
+
+/// A table whose values live for twelve hours, and half an hour without use.
+fn sealed_table(members: &[&str], keys: &[u8], accept_hash_until_s: Option<u64>) -> StickyTable {
+    let sealing = Sealing {
+        keys: keys.iter().copied().map(key).collect(),
+        lifetime: Some(Duration::from_secs(43_200)),
+        idle_timeout: Some(Duration::from_secs(1800)),
+        accept_hash_until_s,
+    };
+    let cookie = StickyCookie { sealing: Some(sealing), http_only: true, ..cookie() };
+    let table = StickyTable::new(&cookie, members.iter().copied(), Level::Server);
+    table.with_seal(&cookie, "app@file")
+}
+
+fn sealed(
+    member: Option<u16>,
+    outcome: StickyOutcome,
+    is_due: bool,
+    issued_s: Option<u64>,
+) -> SealedFound {
+    let issued_s = issued_s.map(|it| u32::try_from(it).unwrap());
+    SealedFound { member, outcome, is_due, issued_s }
+}
+
+#[test]
+fn a_sealed_value_is_found_renewed_and_ended() {
+    use StickyOutcome::{Expired, Forged, Gone, Pinned, Rewritten};
+    let table = sealed_table(&[A, B], &[1], None);
+    let value = table.seal(1, None, NOW_S, [7; 12]).unwrap();
+    for (name, members, keys, later_s, want) in [
+        ("new", &[A, B][..], &[1][..], 0, sealed(Some(1), Pinned, false, Some(NOW_S))),
+        ("aging", &[A, B], &[1], 450, sealed(Some(1), Pinned, true, Some(NOW_S))),
+        ("expired", &[A, B], &[1], 1800, sealed(None, Expired, false, None)),
+        ("rotated", &[A, B], &[2, 1], 0, sealed(Some(1), Rewritten, true, Some(NOW_S))),
+        ("moved", &[B, A], &[1], 0, sealed(Some(0), Pinned, false, Some(NOW_S))),
+        ("gone", &[A], &[1], 0, sealed(None, Gone, false, None)),
+        ("gone and expired", &[A], &[1], 1800, sealed(None, Expired, false, None)),
+        ("forged", &[A, B], &[2], 0, sealed(None, Forged, false, None)),
+    ] {
+        let found = sealed_table(members, keys, None).find_sealed(&value, NOW_S + later_s);
+        assert_eq!(found, want, "{name}");
+    }
+    let early = table.find_sealed(&value, NOW_S - 61);
+    assert_eq!(early, sealed(None, Expired, false, None), "from the future");
+}
+
+#[test]
+fn a_renewed_value_keeps_the_time_of_its_first_and_ends_by_it() {
+    let table = sealed_table(&[A], &[1], None);
+    let mut value = table.seal(0, None, NOW_S, [0; 12]).unwrap();
+    let mut renewals = 0;
+    for now_s in (NOW_S..NOW_S + 43_200).step_by(100) {
+        let found = table.find_sealed(&value, now_s);
+        assert_eq!((found.member, found.outcome), (Some(0), StickyOutcome::Pinned), "{now_s}");
+        if found.is_due {
+            renewals += 1;
+            value = table.seal(0, found.issued_s, now_s, [renewals; 12]).unwrap();
+        }
+    }
+    assert_eq!(renewals, 86, "every 500 s: the first time past a quarter of the idle timeout");
+    let end = table.find_sealed(&value, NOW_S + 43_200);
+    assert_eq!(end.outcome, StickyOutcome::Expired);
+}
+
+#[test]
+fn a_hash_pins_where_values_are_sealed_until_its_date() {
+    use StickyOutcome::{Rewritten, Unknown};
+    let table = sealed_table(&[A, B], &[1], Some(NOW_S));
+    for value in ["07b59cda945c6a18", B] {
+        let found = table.find_sealed(value.as_bytes(), NOW_S - 1);
+        assert_eq!(found, sealed(Some(1), Rewritten, true, None), "{value}");
+        let late = table.find_sealed(value.as_bytes(), NOW_S);
+        assert_eq!(late, sealed(None, Unknown, false, None), "{value}");
+    }
+    let unknown = table.find_sealed(b"0123456789abcdef", NOW_S - 1);
+    assert_eq!(unknown, sealed(None, Unknown, false, None));
+}
+
+#[test]
+fn the_line_of_a_sealed_pin_has_its_attributes_and_is_never_a_hash() {
+    let table = sealed_table(&[A], &[1], None);
+    let value = table.seal(0, None, NOW_S, [7; 12]).unwrap();
+    let line = table.set_cookie_pieces(0, Some(&value)).concat();
+    let want = [b"Set-Cookie: srv_id=", &value[..], b"; Path=/; HttpOnly\r\n"].concat();
+    assert_eq!(line, want);
+    assert_eq!(table.set_cookie_pieces(0, None).concat(), b"");
+    assert_eq!(table.seal(1, None, NOW_S, [7; 12]), None, "no such member");
+    let plain = self::table(&[A], Level::Server);
+    assert_eq!(plain.set_cookie_pieces(0, None).concat(), plain.set_cookie_line(0));
+    assert_eq!(plain.seal(0, None, NOW_S, [7; 12]), None);
+    assert!(!plain.is_sealed() && table.is_sealed());
 }
