@@ -23,6 +23,10 @@ demo:
 compare-traefik *arguments:
     proxy/tests/compare/run {{arguments}}
 
+# Mutated requests through sundew to nginx, Node, Python and Caddy: what do they read? [count] [seed]
+differential *arguments:
+    proxy/tests/differential/run {{arguments}}
+
 # Every fuzz target for so many seconds; needs the nightly toolchain and cargo-fuzz.
 fuzz seconds="60":
     proxy/fuzz/run {{seconds}}

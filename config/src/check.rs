@@ -3,6 +3,7 @@
 
 mod access_log;
 mod cookie;
+mod cookie_name;
 mod dynamic;
 mod entry_point;
 mod health_check;
@@ -12,6 +13,7 @@ mod server;
 mod service;
 mod settings;
 mod statics;
+mod sticky_rules;
 mod transport;
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use sha1::{Digest as _, Sha1};
 
+use super::cookie_name::{Attributes, check_prefix, check_reserved, previous_names};
 use super::scalar::{is_longer_than, parse_bool_off, word};
 use super::sealing::sealing;
 use crate::key_file::KeyFiles;
-use crate::model::{SameSite, StickyCookie};
+use crate::model::{CookieCache, SameSite, StickyCookie};
 use crate::raw;
 use crate::source::At;
 
@@ -25,7 +26,8 @@ pub(super) fn sticky(
     }
     // Traefik's silent traps: `sticky: {}`, `sticky: true`, a `cookie:` with nothing behind it.
     let is_off = |at: &At<'_>| at.value().is_some_and(parse_bool_off);
-    if sticky.value().is_some() && !is_off(&sticky) && !is_off(&sticky.key("cookie")) {
+    let has_key = raw.is_some_and(|it| !it.header.is_empty() || !it.query.is_empty());
+    if !has_key && sticky.value().is_some() && !is_off(&sticky) && !is_off(&sticky.key("cookie")) {
         sticky.warning("no stickiness without a cookie", "write `sticky: {cookie: {}}`");
     }
     None
@@ -54,14 +56,33 @@ fn cookie(raw: &raw::Cookie, service: &str, keys: &KeyFiles, at: &At<'_>) -> Sti
         at.key("sameSite")
             .warning("browsers refuse SameSite=None without Secure", "write `secure: true`");
     }
+    let path = path(raw.path.as_deref(), &at.key("path"));
+    let domain = domain(&raw.domain, &at.key("domain"));
+    let attributes =
+        Attributes { secure: raw.secure, domain: domain.as_deref(), path: path.as_deref() };
+    check_prefix(&name, &attributes, at);
+    check_reserved(&name, raw.allow_reserved_name, at);
+    if raw.partitioned && !raw.secure {
+        at.key("partitioned")
+            .wrong("browsers refuse Partitioned without Secure", "write `secure: true`");
+    }
+    let caches = [
+        ("off", CookieCache::Off),
+        ("private", CookieCache::Private),
+        ("no-store", CookieCache::NoStore),
+    ];
     StickyCookie {
+        previous_names: previous_names(&raw.previous_names, &name, &at.key("previousNames")),
         name,
         secure: raw.secure,
         http_only: raw.http_only,
         same_site,
         max_age: (raw.max_age != 0).then(|| u64::try_from(raw.max_age).unwrap_or(0)),
-        path: path(raw.path.as_deref(), &at.key("path")),
-        domain: domain(&raw.domain, &at.key("domain")),
+        path,
+        domain,
+        partitioned: raw.partitioned,
+        hide: raw.hide,
+        cache: word(&at.key("cache"), &raw.cache, &caches, CookieCache::Off),
         sealing: sealing(raw, keys, at),
     }
 }

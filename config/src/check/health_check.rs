@@ -12,6 +12,8 @@ use crate::source::At;
 const INTERVAL: Duration = Duration::from_secs(30);
 /// Traefik's default.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Probes in a row that a verdict may wait for; more would be a check that is off.
+const THRESHOLD_MAX: i64 = 1000;
 /// A shorter interval would be a load test of the server.
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
@@ -32,6 +34,8 @@ pub(super) fn health_check(raw: &raw::HealthCheck, at: &At<'_>) -> HealthCheck {
         |key: &str, text: &Option<String>, default| period(&at.key(key), text.as_ref(), default);
     let interval = time("interval", &raw.interval, INTERVAL);
     let number = |it: i64| (it != 0).then_some(it);
+    // Traefik believes every probe.
+    let threshold = |key: &str, written| in_range(&at.key(key), written, 1..=THRESHOLD_MAX, 1);
     HealthCheck {
         path: path(&raw.path, &at.key("path")),
         method: method(&raw.method, &at.key("method")),
@@ -43,6 +47,8 @@ pub(super) fn health_check(raw: &raw::HealthCheck, at: &At<'_>) -> HealthCheck {
         timeout: time("timeout", &raw.timeout, TIMEOUT),
         headers: headers(raw, &at.key("headers")),
         follow_redirects: raw.follow_redirects.unwrap_or(true),
+        healthy_threshold: threshold("healthyThreshold", raw.healthy_threshold),
+        unhealthy_threshold: threshold("unhealthyThreshold", raw.unhealthy_threshold),
     }
 }
 

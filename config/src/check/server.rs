@@ -1,5 +1,6 @@
 //! One server of a load balancer: its URL taken apart.
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::scalar::is_longer_than;
@@ -22,6 +23,8 @@ pub(crate) fn server(url: &str, weight: u32, preserve_path: bool, at: &At<'_>) -
     match parse(url) {
         Ok(Parsed::Http { authority, endpoint, path, query }) => Some(Server {
             url: url.to_owned(),
+            id: None,
+            drain: false,
             weight,
             preserve_path,
             endpoint,
@@ -38,6 +41,30 @@ pub(crate) fn server(url: &str, weight: u32, preserve_path: bool, at: &At<'_>) -
             None
         }
     }
+}
+
+/// Longest `id`.
+const ID_BYTES_MAX: usize = 255;
+
+/// The `id` of a server; `ids` are those of its service so far.
+pub(super) fn server_id<'r>(
+    written: Option<&'r str>,
+    ids: &mut HashSet<&'r str>,
+    at: &At<'_>,
+) -> Option<String> {
+    let id = written?;
+    if id.is_empty() || id.chars().any(char::is_control) {
+        at.wrong(format!("`{}` is not an id", id.escape_debug()), "write a name such as app-1");
+        return None;
+    }
+    if is_longer_than(ID_BYTES_MAX, id, at) {
+        return None;
+    }
+    if !ids.insert(id) {
+        at.wrong(format!("two servers have the id `{id}`"), "pins must name one server");
+        return None;
+    }
+    Some(id.to_owned())
 }
 
 enum Parsed<'u> {

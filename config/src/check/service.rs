@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::cookie::sticky;
 use super::dynamic::{Found, Reference, qualified, reference};
 use super::health_check::health_check;
-use super::server::server;
+use super::server::{server, server_id};
+use super::sticky_rules::sticky_rules;
 use crate::key_file::KeyFiles;
 use crate::model::{
     HealthCheck, LoadBalancer, Server, Service, ServiceIndex, ServiceKind, TransportIndex,
@@ -136,6 +137,7 @@ impl<'a> Services<'a> {
         at: &At<'a>,
     ) -> Option<LoadBalancer> {
         let sticky = sticky(raw.sticky.as_ref(), &qualified(name), self.keys, at);
+        let sticky_rules = sticky_rules(raw.sticky.as_ref(), sticky.is_some(), at);
         let health_check =
             raw.health_check.as_ref().map(|it| health_check(it, &at.key("healthCheck")));
         let transport = self.transport(raw.servers_transport.as_deref(), at);
@@ -145,6 +147,7 @@ impl<'a> Services<'a> {
         known.then_some(LoadBalancer {
             servers: servers?,
             sticky,
+            sticky_rules,
             health_check,
             pass_host_header: raw.pass_host_header.unwrap_or(true),
             transport: transport?,
@@ -177,6 +180,7 @@ impl<'a> Services<'a> {
             return None;
         }
         let sticky = sticky(raw.sticky.as_ref(), &qualified(name), self.keys, at);
+        let sticky_rules = sticky_rules(raw.sticky.as_ref(), sticky.is_some(), at);
         let propagates = raw.health_check.is_some();
         if raw.services.is_empty() {
             at.warning("a service without children answers 503", "add one under `services`");
@@ -197,7 +201,7 @@ impl<'a> Services<'a> {
         if let Some(cookie) = &sticky {
             self.warn_of_same_cookie(&cookie.name, &children, at);
         }
-        Some(Weighted { children, sticky, propagate_health: propagates })
+        Some(Weighted { children, sticky, sticky_rules, propagate_health: propagates })
     }
 
     /// Two levels that overwrite each other's cookie pin nobody.
@@ -317,7 +321,7 @@ fn servers(raw: &raw::LoadBalancer, at: &At<'_>) -> Option<Vec<Server>> {
         return None;
     }
     let mut servers = Vec::with_capacity(raw.servers.len());
-    let mut seen = HashSet::new();
+    let (mut seen, mut ids) = (HashSet::new(), HashSet::new());
     for (index, written) in raw.servers.iter().enumerate() {
         let at = list.index(index);
         let weight = weight(written.weight, &at.key("weight"));
@@ -326,7 +330,8 @@ fn servers(raw: &raw::LoadBalancer, at: &At<'_>) -> Option<Vec<Server>> {
             let message = format!("`{}` is written more than once", written.url);
             at.key("url").warning(message, "write it once, with a higher weight");
         }
-        servers.extend(server);
+        let id = server_id(written.id.as_deref(), &mut ids, &at.key("id"));
+        servers.extend(server.map(|it| Server { id, drain: written.drain, ..it }));
     }
     (servers.len() == raw.servers.len()).then_some(servers)
 }

@@ -5,6 +5,7 @@ mod dynamic;
 mod mutated;
 mod sealed;
 mod statics;
+mod sticky;
 
 use std::path::Path;
 

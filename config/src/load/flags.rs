@@ -7,7 +7,7 @@ use crate::check;
 use crate::model::{
     AccessLogOptions, EntryPoint, EntryPointIndex, LoadBalancer, LogLevel, LogOptions, Model,
     Router, RouterTarget, Service, ServiceIndex, ServiceKind, Settings, StaticModel, StickyCookie,
-    TransportIndex,
+    StickyRules, TransportIndex,
 };
 use crate::rule::{Matcher, Rule};
 use crate::source::{At, Reports, Source};
@@ -38,6 +38,7 @@ pub fn from_flags(flags: &FlagOptions) -> Result<(StaticModel, Model), Diagnosti
     let balancer = LoadBalancer {
         servers: servers(flags, &reports),
         sticky: flags.sticky_cookie.as_deref().map(|it| sticky(it, &reports)),
+        sticky_rules: StickyRules::default(),
         health_check: None,
         pass_host_header: true,
         transport: TransportIndex(0),
@@ -106,14 +107,5 @@ fn sticky(name: &str, reports: &Reports) -> StickyCookie {
             format!("write {help}"),
         );
     }
-    StickyCookie {
-        name: name.to_owned(),
-        secure: false,
-        http_only: false,
-        same_site: None,
-        max_age: None,
-        path: Some("/".to_owned()),
-        domain: None,
-        sealing: None,
-    }
+    StickyCookie::named(name)
 }

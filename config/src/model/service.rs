@@ -29,6 +29,8 @@ pub struct LoadBalancer {
     pub servers: Vec<Server>,
     /// Server-level stickiness, off when `None`.
     pub sticky: Option<StickyCookie>,
+    /// What `sticky` says beside the cookie.
+    pub sticky_rules: StickyRules,
     /// Active health check, off when `None`.
     pub health_check: Option<HealthCheck>,
     /// Whether the server sees the client's Host (Traefik's default: yes).
@@ -40,8 +42,13 @@ pub struct LoadBalancer {
 /// One server of a load balancer. Its identity is `(service name, url)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// Exactly as configured: the sticky cookie's value is a hash of these bytes.
+    /// Exactly as configured: the sticky cookie's value is a hash of these bytes, unless it has an
+    /// `id`.
     pub url: String,
+    /// The name that its pins are made of instead, so that they outlive a change of the URL.
+    pub id: Option<String>,
+    /// No new pins; those that there are stay. A weight of 0 says the same.
+    pub drain: bool,
     /// Share in the rotation; 0 takes part in none (and keeps its pins: a listed difference).
     pub weight: u32,
     /// Join the URL's path and the request's.
@@ -54,6 +61,14 @@ pub struct Server {
     pub path: String,
     /// The URL's query without `?`, for health checks only.
     pub query: Option<String>,
+}
+
+impl Server {
+    /// What today's pins are a hash of: the `id`, or the URL.
+    #[must_use]
+    pub fn pin_name(&self) -> &str {
+        self.id.as_deref().unwrap_or(&self.url)
+    }
 }
 
 /// Where a server is.
@@ -94,6 +109,8 @@ pub struct Weighted {
     pub children: Vec<WeightedChild>,
     /// Service-level stickiness, off when `None`.
     pub sticky: Option<StickyCookie>,
+    /// What `sticky` says beside the cookie.
+    pub sticky_rules: StickyRules,
     /// `healthCheck: {}`: a child all of whose servers are down is left out of the rotation.
     pub propagate_health: bool,
 }
@@ -126,8 +143,77 @@ pub struct StickyCookie {
     pub path: Option<String>,
     /// `Domain`, omitted when `None`.
     pub domain: Option<String>,
+    /// `Partitioned` (CHIPS): a jar for each top-level site.
+    pub partitioned: bool,
+    /// Names that it had before: cookies of these still pin, and are replaced.
+    pub previous_names: Vec<String>,
+    /// The server does not see it.
+    pub hide: bool,
+    /// What a response that sets it says to shared caches.
+    pub cache: CookieCache,
     /// `value: sealed`; `None`: the value is a hash.
     pub sealing: Option<Sealing>,
+}
+
+impl StickyCookie {
+    /// A cookie with Traefik's defaults. `name` holds cookie name characters only.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            secure: false,
+            http_only: false,
+            same_site: None,
+            max_age: None,
+            path: Some("/".to_owned()),
+            domain: None,
+            partitioned: false,
+            previous_names: Vec::new(),
+            hide: false,
+            cache: CookieCache::Off,
+            sealing: None,
+        }
+    }
+}
+
+/// `sticky.cookie.cache`, the more restrictive the greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CookieCache {
+    /// Nothing, as Traefik.
+    #[default]
+    Off,
+    /// `Cache-Control: private`, unless it says as much already.
+    Private,
+    /// `Cache-Control: no-store`, unless it says so already.
+    NoStore,
+}
+
+/// What `sticky` says beside its cookie; the default is Traefik's but for `redispatch`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StickyRules {
+    /// Refuse a client whose server is down or gone, rather than move it.
+    pub strict: Option<Strict>,
+    /// A pinned server that refuses the connection is left within the request.
+    pub redispatch: bool,
+    /// A request field that pins clients without a cookie.
+    pub header: Option<String>,
+    /// A query parameter that pins clients with neither.
+    pub query: Option<String>,
+}
+
+impl Default for StickyRules {
+    fn default() -> Self {
+        Self { strict: None, redispatch: true, header: None, query: None }
+    }
+}
+
+/// `sticky.strict`: how a client is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strict {
+    /// With this status, 400 to 599.
+    pub status: u16,
+    /// Its cookie is deleted in the same answer.
+    pub forgets: bool,
 }
 
 /// The `SameSite` attribute.
@@ -164,6 +250,10 @@ pub struct HealthCheck {
     pub headers: Vec<(String, String)>,
     /// Follow redirects (at most 10) and judge what is at their end.
     pub follow_redirects: bool,
+    /// Good probes in a row after which a server that was down is up.
+    pub healthy_threshold: u32,
+    /// Bad probes in a row after which a server that was up is down.
+    pub unhealthy_threshold: u32,
 }
 
 /// `serversTransport`: how servers are connected to.

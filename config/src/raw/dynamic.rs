@@ -84,6 +84,8 @@ pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) weight: Option<i64>,
     pub(crate) preserve_path: bool,
+    pub(crate) id: Option<String>,
+    pub(crate) drain: bool,
 }
 
 /// `sticky`.
@@ -91,6 +93,12 @@ pub(crate) struct Server {
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Sticky {
     pub(crate) cookie: Option<Cookie>,
+    pub(crate) strict: bool,
+    pub(crate) strict_status: Option<i64>,
+    pub(crate) strict_forget: bool,
+    pub(crate) redispatch: Option<bool>,
+    pub(crate) header: String,
+    pub(crate) query: String,
 }
 
 /// `sticky.cookie`.
@@ -104,6 +112,11 @@ pub(crate) struct Cookie {
     pub(crate) max_age: i64,
     pub(crate) path: Option<String>,
     pub(crate) domain: String,
+    pub(crate) partitioned: bool,
+    pub(crate) allow_reserved_name: bool,
+    pub(crate) previous_names: Vec<String>,
+    pub(crate) hide: bool,
+    pub(crate) cache: String,
     pub(crate) value: String,
     pub(crate) keys: Vec<String>,
     pub(crate) lifetime: Option<String>,
@@ -125,6 +138,8 @@ pub(crate) struct HealthCheck {
     pub(crate) interval: Option<String>,
     pub(crate) unhealthy_interval: Option<String>,
     pub(crate) timeout: Option<String>,
+    pub(crate) healthy_threshold: Option<i64>,
+    pub(crate) unhealthy_threshold: Option<i64>,
     pub(crate) follow_redirects: Option<bool>,
     pub(crate) headers: BTreeMap<String, String>,
 }

@@ -29,6 +29,9 @@ const PINS_MAX: usize = 64;
 /// How often memory is looked at while connections work.
 const MEMORY_LOOK_MS: u64 = 100;
 
+/// Shortest load that a memory row measures.
+const MEMORY_LOAD_S_MIN: u64 = 3;
+
 /// What every run of one comparison shares.
 #[derive(Debug)]
 pub(super) struct Bench {
@@ -69,6 +72,17 @@ impl Origins {
 }
 
 impl Bench {
+    /// Load that does not count; the slowest proxy accepts some 4,000 clients a second.
+    pub(super) fn warm_up_of(&self, case: &Case) -> Duration {
+        self.warm_up + Duration::from_secs_f64(f64::from(case.connections()) / 4000.0)
+    }
+
+    /// Load that counts; long enough in a memory row for every connection to be at work.
+    pub(super) fn length_of(&self, case: &Case) -> Duration {
+        let least = if case.row.kind == Kind::Memory { MEMORY_LOAD_S_MIN } else { 0 };
+        self.length.max(Duration::from_secs(least))
+    }
+
     /// Starts origins for a case and waits until they answer.
     ///
     /// # Errors
@@ -134,8 +148,11 @@ impl Bench {
             ..Sample::default()
         };
         let pins = pins(port, case).map_err(|why| proxy.fault(&why))?;
-        if case.row.kind == Kind::Memory {
+        if case.row.kind.is_memory() {
             sample.idle_kib = Some(self.idle_kib(&mut proxy, port, case, &pins)?);
+        }
+        if case.row.kind == Kind::Idle {
+            return Ok(sample);
         }
         let run = Run { proxy: &mut proxy, origins, port, pins: &pins, folder: &folder, case };
         self.load(run, &mut sample)?;
@@ -198,15 +215,15 @@ impl Bench {
             case,
             port,
             pins,
-            length: self.warm_up,
+            length: self.warm_up_of(case),
             cpus: load_cpus(case),
             folder,
             loadtest: &self.loadtest,
         };
         generator.run(&load, &self.interrupt, || proxy.check())?;
-        load.length = self.length;
+        load.length = self.length_of(case);
         let core = case.is_pinned().then_some(PROXY_CPU);
-        let (ticks, busy, begin) = (proc::cpu_of(proxy.pid()), proc::core(core), Instant::now());
+        let (ticks, busy) = (proc::cpu_of(proxy.pid()), proc::core(core));
         let mut looked = Instant::now();
         let mut active_kib = 0;
         let report = generator.run(&load, &self.interrupt, || {
@@ -219,9 +236,11 @@ impl Bench {
             }
             Ok(())
         })?;
-        sample.seconds = begin.elapsed().as_secs_f64();
         let (ticks, later) = (proc::cpu_of(proxy.pid()) - ticks, proc::core(core));
         proxy.check()?;
+        if report.requests == 0 {
+            return Err(proxy.fault("answered nothing under load"));
+        }
         if case.row.kind == Kind::Memory {
             sample.active_kib = Some(active_kib);
         }
@@ -231,8 +250,9 @@ impl Bench {
         sample.core_us = each(later.busy.saturating_sub(busy.busy));
         sample.core_busy = later.busy_since(busy);
         sample.generator = generator.name();
-        let Report { requests, errors, latency } = report;
-        (sample.requests, sample.errors, sample.latency) = (requests, errors, latency);
+        let Report { requests, errors, seconds, latency } = report;
+        (sample.requests, sample.errors) = (requests, errors);
+        (sample.seconds, sample.latency) = (seconds, latency);
         Ok(())
     }
 }

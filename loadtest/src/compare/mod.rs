@@ -59,7 +59,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 0.5)]
     warm_up: f64,
     /// Silence before the memory of idle connections is read, seconds.
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = 8.0)]
     idle_seconds: f64,
     /// Driver of sundew: auto, uring or epoll.
     #[arg(long, default_value = "uring", value_parser = ["auto", "uring", "epoll"])]
@@ -227,13 +227,13 @@ fn plan(
     Ok(Plan { cases, peers, rounds })
 }
 
-/// A number of connections as far as descriptors go: one a client here, and two in the proxy when
-/// it has a connection to a server for each, which idle ones have not.
+/// A number of connections as far as descriptors go, with a tenth to spare: nginx closes idle
+/// clients when a sixteenth of its connections is left.
 fn bounded(unit: Unit, size: u32, files_max: u64) -> u32 {
     if unit != Unit::Connections {
         return size;
     }
-    let room = files_max.saturating_sub(700) / 100 * 100;
+    let room = (files_max * 9 / 10).saturating_sub(200) / 100 * 100;
     size.min(u32::try_from(room).unwrap_or(u32::MAX))
 }
 
@@ -251,8 +251,15 @@ impl Plan {
         let of = |case: &Case| {
             let runs = f64::from(self.rounds_of(case)) * self.takes_part(case).count() as f64;
             let each = options.seconds + options.warm_up + OVERHEAD_S;
-            let idle = options.idle_seconds + f64::from(case.connections()) / 2500.0;
-            runs * if case.row.kind == Kind::Memory { each + idle } else { each }
+            let clients = f64::from(case.connections());
+            // Connected twice: by this program, and by the generator as it warms up.
+            let each = each + clients / 4000.0;
+            let idle = options.idle_seconds + clients / 4000.0 + 1.0;
+            runs * match case.row.kind {
+                Kind::Idle => OVERHEAD_S + idle,
+                Kind::Memory => each + idle,
+                Kind::Closed { .. } | Kind::Rate(_) => each,
+            }
         };
         self.cases.iter().map(of).sum()
     }
@@ -329,12 +336,15 @@ fn line(it: &Sample) -> String {
     let head = format!("{} {} round {} {:12}", it.row, it.size, it.round, it.peer);
     let cpu = it.user_us + it.system_us;
     let rate = it.requests as f64 / it.seconds.max(1e-9);
-    let figures = format!("{cpu:6.1} µs/request {rate:8.0}/s errors {}", it.errors);
-    if it.idle_kib.is_none() {
-        return format!("{head} {figures}");
+    let mut line = head;
+    if it.requests > 0 {
+        line += &format!(" {cpu:6.1} µs/request {rate:8.0}/s errors {}", it.errors);
     }
-    let memory = [it.start_kib, it.idle_kib, it.active_kib].map(mib).join(" / ");
-    format!("{head} {figures} MiB {memory}")
+    if it.idle_kib.is_some() {
+        let memory = [it.start_kib, it.idle_kib, it.active_kib].map(mib).join(" / ");
+        line += &format!(" MiB at start / idle / at work {memory}");
+    }
+    line
 }
 
 /// Share of all CPU time that is used while nothing of ours runs.

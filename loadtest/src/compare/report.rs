@@ -45,7 +45,7 @@ pub(super) fn summary(samples: &[Sample], cases: &[Case], problems: &[String]) -
         put(&mut text, format_args!("\n## {}: {}\n\n", row.name, row.about));
         let of_row: Vec<Case> =
             cases.iter().copied().filter(|it| it.row.name == row.name).collect();
-        if row.kind == Kind::Memory {
+        if row.kind.is_memory() {
             memory_table(&mut text, samples, &of_row);
         } else {
             load_table(&mut text, samples, &of_row);

@@ -27,6 +27,9 @@ pub(super) enum Kind {
     Rate(u32),
     /// Resident memory at start, with idle connections, with the same connections at work.
     Memory,
+    /// Resident memory at start and with idle connections, as many as descriptors allow: at work
+    /// each would need a second one.
+    Idle,
 }
 
 /// Which peers take part.
@@ -35,6 +38,8 @@ pub(super) enum Who {
     All,
     /// sundew on both drivers, nginx, `HAProxy`: those that the bar names.
     Core,
+    /// The same without the second driver: a curve takes long.
+    Curve,
     /// A shape of sundew's own that asks for no comparison.
     Sundew,
 }
@@ -50,6 +55,13 @@ pub(super) enum Unit {
     Workers,
     Servers,
     Routers,
+}
+
+impl Kind {
+    /// Whether memory is what it is about.
+    pub(super) fn is_memory(self) -> bool {
+        matches!(self, Self::Memory | Self::Idle)
+    }
 }
 
 impl Unit {
@@ -120,14 +132,14 @@ pub(super) static ROWS: &[Row] = &[
         ..closed("workers", "GET 100 B, nothing pinned to a CPU", SMALL, 0.0)
     },
     Row {
-        who: Who::Core,
+        who: Who::Curve,
         sizes: &[8, 64, 512, 2048, 8000],
         bar: None,
         ..closed("connections", "GET 100 B, 8 to 8,000 connections", SMALL, 0.0)
     },
     Row {
-        kind: Kind::Memory,
-        who: Who::Core,
+        kind: Kind::Idle,
+        who: Who::Curve,
         sizes: &[1000, 5000, 20_000],
         bar: None,
         rounds: 1,

@@ -67,7 +67,7 @@ pub(super) struct Line<'a> {
 /// A group of bars: its name, and for each bar name, colour and value.
 #[derive(Clone, Debug)]
 pub(super) struct Group<'a> {
-    pub(super) name: &'a str,
+    pub(super) name: String,
     pub(super) bars: Vec<(&'a str, usize, f64)>,
 }
 
@@ -136,7 +136,7 @@ pub(super) fn bars(title: &str, label: &str, groups: &[Group<'_>]) -> String {
     }
     let mut at = TOP;
     for group in groups {
-        text(&mut out, ("title", "start"), (10.0, at + 16.0), group.name);
+        text(&mut out, ("title", "start"), (10.0, at + 16.0), &group.name);
         at += GROUP_GAP;
         for (name, colour, value) in &group.bars {
             let (end, base) = (place(*value), at + BAR - 4.0);
@@ -371,8 +371,8 @@ mod tests {
 
     #[test]
     fn bars_are_as_long_as_their_values() {
-        let group = Group { name: "a", bars: vec![("sundew", 0, 10.0), ("nginx", 2, 20.0)] };
-        let plot = bars("CPU", "µs", &[group, Group { name: "empty", bars: vec![] }]);
+        let group = Group { name: "a".into(), bars: vec![("sundew", 0, 10.0), ("nginx", 2, 20.0)] };
+        let plot = bars("CPU", "µs", &[group, Group { name: "empty".into(), bars: vec![] }]);
         let widths = numbers(&plot, "width");
         assert_eq!(widths.len(), 3, "the plot and two bars");
         assert!((widths[1] * 2.0 - widths[2]).abs() < 0.2, "{widths:?}");

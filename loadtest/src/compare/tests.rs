@@ -53,7 +53,7 @@ fn a_plan_that_cannot_be_done_says_what_is_wrong() {
 
 #[test]
 fn connections_stay_below_the_limit_of_open_files() {
-    assert_eq!(bounded(Unit::Connections, 20_000, 20_000), 19_300);
+    assert_eq!(bounded(Unit::Connections, 20_000, 20_000), 17_800);
     assert_eq!(bounded(Unit::Connections, 64, 20_000), 64);
     assert_eq!(bounded(Unit::Routers, 10_000, 1024), 10_000);
 }

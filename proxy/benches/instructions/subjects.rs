@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sundew::cluster::{Build, ServerFacts, Tables, Trail};
+use sundew::cluster::{Build, PinSources, ServerFacts, Tables, Trail};
 use sundew::http1::fields::FieldName;
 use sundew::http1::forwarded::Identity;
 use sundew::http1::framing::{request_control, response_control};
@@ -121,7 +121,9 @@ fn sticky(times: u32) {
     let head = parsed(&bytes);
     let mut trail = Trail::default();
     for _ in 0..times {
-        let pick = tables.pick(ServiceIndex(0), black_box(&bytes), &head.fields, &mut trail);
+        let bytes = black_box(bytes.as_slice());
+        let sources = PinSources { bytes, fields: &head.fields, path_and_query: b"/", asked_s: 0 };
+        let pick = tables.pick(ServiceIndex(0), sources, &mut trail);
         assert_eq!(black_box(pick).map(|it| it.server.0), Ok(2));
     }
 }
@@ -155,10 +157,13 @@ fn pick_sealed(times: u32, later_s: u64) {
     let value = String::from_utf8(value.to_vec()).expect("base64url");
     let bytes = request(&value);
     let (head, tables) = (parsed(&bytes), tables_of(model));
-    let mut trail = Trail { asked_s: now_s + later_s, ..Trail::default() };
+    let mut trail = Trail::default();
     let mut out = Vec::with_capacity(4096);
     for _ in 0..times {
-        let pick = tables.pick(ServiceIndex(0), black_box(&bytes), &head.fields, &mut trail);
+        let (bytes, fields) = (black_box(bytes.as_slice()), &head.fields);
+        let asked_s = now_s + later_s;
+        let sources = PinSources { bytes, fields, path_and_query: b"/", asked_s };
+        let pick = tables.pick(ServiceIndex(0), sources, &mut trail);
         assert_eq!(black_box(pick).map(|it| it.server.0), Ok(2));
         out.clear();
         trail.set_cookie_lines(&tables).for_each(|piece| out.extend_from_slice(piece));
@@ -177,7 +182,15 @@ fn rewrite(times: u32) {
         out.clear();
         let bytes = black_box(bytes.as_slice());
         let (head, control, identity) = (&head, &control, &identity);
-        let rewrite = RequestRewrite { bytes, head, control, target: None, host: None, identity };
+        let rewrite = RequestRewrite {
+            bytes,
+            head,
+            control,
+            target: None,
+            host: None,
+            hidden_cookies: &[],
+            identity,
+        };
         write_request(&mut out, &rewrite);
         assert!(black_box(&out).ends_with(b"\r\n\r\n"));
     }
@@ -204,7 +217,9 @@ fn exchange(times: u32) {
         };
         let found = tables.routes(0).and_then(|routes| routes.find(&view)).expect("a router");
         let RouterTarget::Service(service) = found.target else { panic!("{found:?}") };
-        let pick = tables.pick(service, bytes, &head.fields, &mut trail);
+        let path_and_query = target.path_and_query;
+        let sources = PinSources { bytes, fields: &head.fields, path_and_query, asked_s: 0 };
+        let pick = tables.pick(service, sources, &mut trail);
         assert_eq!(black_box(pick).map(|it| it.server.0), Ok(2));
         out.clear();
         let (sent, judged, identity) = (&head, &control, &identity);
@@ -214,6 +229,7 @@ fn exchange(times: u32) {
             control: judged,
             target: None,
             host: None,
+            hidden_cookies: &[],
             identity,
         };
         write_request(&mut out, &rewrite);

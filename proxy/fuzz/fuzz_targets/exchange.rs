@@ -58,6 +58,7 @@ fn check_request(bytes: &[u8]) {
         target: (target.is_rewritten || target.authority.is_some())
             .then_some(target.path_and_query),
         host: if host.is_empty() { Some(b"server") } else { target.authority },
+        hidden_cookies: &[],
         identity: &identity,
     };
     let mut out = Vec::new();

@@ -15,7 +15,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::print;
-use crate::sticky::{Level, NONCE_BYTES, Opened, Seal, SealedPin, StickyTable, current_value};
+use crate::observe::outcome::StickyOutcome;
+use crate::sticky::{
+    Level, Member, NONCE_BYTES, Opened, Seal, SealedPin, StickyTable, current_value,
+};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -48,7 +51,8 @@ enum CookieVerb {
         /// The service, such as `app`
         #[arg(value_name = "SERVICE")]
         service: String,
-        /// URL of the server as written in the file; name of the child of a weighted service
+        /// URL of the server as written in the file, or its `id`; of a weighted service, the name of
+        /// a child
         #[arg(value_name = "SERVER")]
         server: String,
         #[command(flatten)]
@@ -121,17 +125,33 @@ struct Explanation<'m> {
     sealed: Option<(SealedPin, usize, usize)>,
 }
 
-/// The stickiness of a service, the names of its members, and what they are.
-fn sticky(service: &Service) -> Option<(&StickyCookie, Vec<&str>, Level)> {
-    match &service.kind {
-        ServiceKind::LoadBalancer(it) => {
-            let urls = it.servers.iter().map(|server| server.url.as_str());
-            Some((it.sticky.as_ref()?, urls.collect(), Level::Server))
-        }
-        ServiceKind::Weighted(it) => {
-            let names = it.children.iter().map(|child| child.name.as_str());
-            Some((it.sticky.as_ref()?, names.collect(), Level::Service))
-        }
+/// The stickiness of a service.
+struct Sticky<'m> {
+    cookie: &'m StickyCookie,
+    /// As pins name them, and as the file does.
+    members: Vec<(Member<'m>, &'m str)>,
+    table: StickyTable,
+}
+
+impl<'m> Sticky<'m> {
+    fn new(service: &'m Service) -> Option<Self> {
+        let (cookie, members, level): (_, Vec<_>, _) = match &service.kind {
+            ServiceKind::LoadBalancer(it) => {
+                let servers = it.servers.iter().map(|server| {
+                    let former_name = server.id.as_ref().map(|_| server.url.as_str());
+                    (Member { name: server.pin_name(), former_name }, server.url.as_str())
+                });
+                (it.sticky.as_ref()?, servers.collect(), Level::Server)
+            }
+            ServiceKind::Weighted(it) => {
+                let children = it.children.iter().map(|child| child.name.as_str());
+                let children = children.map(|name| (Member::from(name), name));
+                (it.sticky.as_ref()?, children.collect(), Level::Service)
+            }
+        };
+        let named = members.iter().map(|(member, _)| *member);
+        let table = StickyTable::new(cookie, named, level).with_seal(cookie, &service.name);
+        Some(Self { cookie, members, table })
     }
 }
 
@@ -141,13 +161,10 @@ fn explain<'m>(model: &'m Model, value: &[u8], now_s: u64) -> Vec<Explanation<'m
 }
 
 fn explain_in<'m>(service: &'m Service, value: &[u8], now_s: u64) -> Option<Explanation<'m>> {
-    let (cookie, members, level) = sticky(service)?;
-    let table =
-        StickyTable::new(cookie, members.iter().copied(), level).with_seal(cookie, &service.name);
-    let sealing = cookie.sealing.as_ref();
-    let opened = sealing.and_then(|it| {
-        let Opened { pin, key } = Seal::new(it, &service.name).open(value)?;
-        Some((pin, key + 1, it.keys.len()))
+    let Sticky { cookie, members, table } = Sticky::new(service)?;
+    let opened = cookie.sealing.as_ref().and_then(|sealing| {
+        let Opened { pin, key } = Seal::new(sealing, &service.name).open(value)?;
+        Some((pin, key + 1, sealing.keys.len()))
     });
     let hashed = table.find(value);
     let format = match (opened, hashed) {
@@ -156,25 +173,24 @@ fn explain_in<'m>(service: &'m Service, value: &[u8], now_s: u64) -> Option<Expl
         (None, Some(_)) => "older hash",
         (None, None) => return None,
     };
-    let (member, status) = if table.is_sealed() {
-        let found = table.find_sealed(value, now_s);
-        (found.member, found.outcome.as_str())
-    } else {
-        let is_current = hashed.is_some_and(|it| it.is_current_format);
-        (hashed.map(|it| it.member), if is_current { "pinned" } else { "rewritten" })
+    let reading = table.read(value, now_s);
+    let status = match reading {
+        Ok(reading) if reading.found.is_current_format => StickyOutcome::Pinned,
+        Ok(_) => StickyOutcome::Rewritten,
+        Err(reason) => reason,
     };
-    // An expired value names its server all the same.
+    // A value that has expired names its server all the same.
     let named = match opened {
-        Some((pin, ..)) => members.iter().rposition(|it| spells(it, pin.server)),
+        Some((pin, ..)) => members.iter().rposition(|(it, _)| spells(it.name, pin.server)),
         None => hashed.map(|it| usize::from(it.member)),
     };
     Some(Explanation {
         service: &service.name,
         cookie: &cookie.name,
         format,
-        server: named.and_then(|it| members.get(it)).copied(),
-        is_taken: member.is_some(),
-        status,
+        server: named.and_then(|it| members.get(it)).map(|(_, written)| *written),
+        is_taken: reading.is_ok(),
+        status: status.as_str(),
         sealed: opened,
     })
 }
@@ -251,30 +267,30 @@ fn make(model: &Model, service: &str, server: &str, now_s: u64) -> Result<Value,
         let names: Vec<&str> = model.services.iter().map(|it| it.name.as_str()).collect();
         return Err(format!("there is no service `{service}`; there are: {}", names.join(", ")));
     };
-    let Some((cookie, members, level)) = sticky(service) else {
+    let Some(Sticky { cookie, members, table }) = Sticky::new(service) else {
         return Err(format!("`{}` is not sticky", service.name));
     };
-    let Some(member) = members.iter().rposition(|it| *it == server) else {
-        let names = members.join(", ");
+    let is_asked = |(it, written): &(Member<'_>, &str)| it.name == server || *written == server;
+    let asked = (0_u16..).zip(&members).filter(|(_, it)| is_asked(it)).last();
+    let Some((position, (member, _))) = asked else {
+        let names: Vec<&str> = members.iter().map(|(_, written)| *written).collect();
+        let names = names.join(", ");
         return Err(format!("`{}` has no server `{server}`; it has: {names}", service.name));
     };
-    let value = if cookie.sealing.is_some() {
-        let table = StickyTable::new(cookie, members.iter().copied(), level)
-            .with_seal(cookie, &service.name);
+    let value = if table.is_sealed() {
         let mut nonce = [0; NONCE_BYTES];
         let is_random = getrandom(&mut nonce, GetRandomFlags::empty()) == Ok(NONCE_BYTES);
-        let member = u16::try_from(member).ok().filter(|_| is_random);
-        let value = member.and_then(|member| table.seal(member, None, now_s, nonce));
+        let value = is_random.then(|| table.seal(position, None, now_s, nonce)).flatten();
         value.ok_or("the kernel gave no random bytes")?.to_vec()
     } else {
-        current_value(server).to_vec()
+        current_value(member.name).to_vec()
     };
     Ok(json!({
         "service": service.name,
         "server": server,
         "name": cookie.name,
         "value": String::from_utf8_lossy(&value),
-        "format": if cookie.sealing.is_some() { "sealed" } else { "hash" },
+        "format": if table.is_sealed() { "sealed" } else { "hash" },
     }))
 }
 

@@ -5,6 +5,7 @@
 //! that they began with. Nothing here waits or touches sockets, but that dropping a server's idle
 //! connections closes them.
 
+mod claim;
 mod nonces;
 mod pick;
 mod server;
@@ -20,10 +21,12 @@ use sundew_config::model::{
 
 use crate::balance::Wrr;
 use crate::route::RouteTable;
-use crate::sticky::{Level, StickyTable};
+use crate::sticky::{Level, Member, StickyTable};
 
+use claim::Beyond;
 use nonces::Nonces;
 
+pub use claim::PinSources;
 pub use pick::{Pick, PickError, Trail};
 pub use server::{Idle, Server, ServerFacts};
 
@@ -34,6 +37,8 @@ pub struct Tables {
     pub model: Arc<Model>,
     services: Vec<ServiceTable>,
     routes: Vec<RouteTable>,
+    /// By service: cookies that no server below it sees.
+    hidden_cookies: Vec<Box<[Box<[u8]>]>>,
     nonces: Nonces,
 }
 
@@ -49,6 +54,7 @@ struct BalancerTable {
     servers: Vec<Rc<Server>>,
     scheduler: RefCell<Wrr>,
     sticky: Option<StickyTable>,
+    beyond: Option<Box<Beyond>>,
 }
 
 #[derive(Debug)]
@@ -56,6 +62,7 @@ struct WeightedTable {
     children: Vec<ServiceIndex>,
     scheduler: RefCell<Wrr>,
     sticky: Option<StickyTable>,
+    beyond: Option<Box<Beyond>>,
     propagates_health: bool,
 }
 
@@ -102,13 +109,21 @@ impl Tables {
                 RouteTable::new(&build.model, index, build.ping == Some(index))
             })
             .collect();
-        Self { model: Arc::clone(&build.model), services, routes, nonces: Nonces::default() }
+        let hidden_cookies = hidden_cookies(&build.model);
+        let (model, nonces) = (Arc::clone(&build.model), Nonces::default());
+        Self { model, services, routes, hidden_cookies, nonces }
     }
 
     /// The routers of an entry point.
     #[must_use]
     pub fn routes(&self, entry_point: usize) -> Option<&RouteTable> {
         self.routes.get(entry_point)
+    }
+
+    /// Names of the cookies that servers do not see in requests to `root`.
+    #[must_use]
+    pub fn hidden_cookies(&self, root: ServiceIndex) -> &[Box<[u8]>] {
+        self.hidden_cookies.get(root.as_usize()).map_or(&[], |names| names)
     }
 
     /// A server of a load balancer.
@@ -138,6 +153,28 @@ impl Tables {
     }
 }
 
+/// Of each service: the cookies that it hides, and those that are hidden below it.
+fn hidden_cookies(model: &Model) -> Vec<Box<[Box<[u8]>]>> {
+    let mut hidden: Vec<Box<[Box<[u8]>]>> = Vec::with_capacity(model.services.len());
+    for service in &model.services {
+        let (cookie, children) = match &service.kind {
+            ServiceKind::LoadBalancer(it) => (&it.sticky, &[][..]),
+            ServiceKind::Weighted(it) => (&it.sticky, it.children.as_slice()),
+        };
+        let own = cookie.iter().filter(|cookie| cookie.hide);
+        let own =
+            own.flat_map(|cookie| std::iter::once(&cookie.name).chain(&cookie.previous_names));
+        let mut names: Vec<Box<[u8]>> = own.map(|name| name.as_bytes().into()).collect();
+        // Children stand before their parents.
+        let below = children.iter().filter_map(|child| hidden.get(child.service.as_usize()));
+        names.extend(below.flat_map(|names| names.iter().cloned()));
+        names.sort_unstable();
+        names.dedup();
+        hidden.push(names.into_boxed_slice());
+    }
+    hidden
+}
+
 fn balancer_table(
     name: &str,
     balancer: &LoadBalancer,
@@ -155,6 +192,7 @@ fn balancer_table(
                 runtime.set_up(facts.is_up);
                 runtime.set_addresses(&facts.addresses);
             }
+            runtime.set_draining(server.drain || server.weight == 0);
             runtime
         })
         .collect();
@@ -163,12 +201,18 @@ fn balancer_table(
     if !known.carry_scheduler(name, &balancer.servers, &mut scheduler) {
         scheduler.advance(build.scheduler_offset);
     }
-    let urls = balancer.servers.iter().map(|server| server.url.as_str());
-    let sticky = balancer
-        .sticky
-        .as_ref()
-        .map(|it| StickyTable::new(it, urls, Level::Server).with_seal(it, name));
-    BalancerTable { servers, scheduler: RefCell::new(scheduler), sticky }
+    let members = balancer.servers.iter().map(|server| Member {
+        name: server.pin_name(),
+        former_name: server.id.as_ref().map(|_| server.url.as_str()),
+    });
+    let cookie = balancer.sticky.as_ref();
+    let shares = balancer.servers.iter().map(|server| (server.weight, server.pin_name()));
+    BalancerTable {
+        servers,
+        scheduler: RefCell::new(scheduler),
+        sticky: cookie.map(|it| StickyTable::new(it, members, Level::Server).with_seal(it, name)),
+        beyond: Beyond::new(cookie, &balancer.sticky_rules, shares),
+    }
 }
 
 fn weighted_table(
@@ -182,14 +226,14 @@ fn weighted_table(
     if !known.carry_weighted_scheduler(name, weighted, &mut scheduler) {
         scheduler.advance(build.scheduler_offset);
     }
+    let cookie = weighted.sticky.as_ref();
     let names = weighted.children.iter().map(|child| child.name.as_str());
+    let shares = weighted.children.iter().map(|child| (child.weight, child.name.as_str()));
     WeightedTable {
         children: weighted.children.iter().map(|child| child.service).collect(),
         scheduler: RefCell::new(scheduler),
-        sticky: weighted
-            .sticky
-            .as_ref()
-            .map(|it| StickyTable::new(it, names, Level::Service).with_seal(it, name)),
+        sticky: cookie.map(|it| StickyTable::new(it, names, Level::Service).with_seal(it, name)),
+        beyond: Beyond::new(cookie, &weighted.sticky_rules, shares),
         propagates_health: weighted.propagate_health,
     }
 }

@@ -1,11 +1,11 @@
 //! Choosing a server: the pins first, the schedulers where there is none.
 
-use sundew_config::model::{ServerIndex, ServiceIndex};
+use sundew_config::model::{CookieCache, ServerIndex, ServiceIndex};
 
-use super::{BalancerTable, ServiceTable, Tables, WeightedTable};
-use crate::http1::fields::{FieldName, Fields};
+use super::claim::{Beyond, Claim, Members, PinSources, Refusal, read_claim};
+use super::{BalancerTable, Server, ServiceTable, Tables, WeightedTable};
 use crate::observe::outcome::StickyOutcome;
-use crate::sticky::{SealedFound, SealedValue, StickyTable, cookie_value};
+use crate::sticky::{SealedValue, StickyTable};
 
 /// The server that takes a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,29 +25,39 @@ pub enum PickError {
     NoServer,
     /// Every server that is up has been tried for this request.
     Exhausted,
+    /// The pinned server cannot, and the client is not moved: refused with this status.
+    Refused(u16),
 }
 
 /// What one request has met on its way: the pins that its response must set, and the servers that
 /// refused it. Reused from exchange to exchange.
 #[derive(Debug, Default)]
 pub struct Trail {
-    /// One for each `Set-Cookie`, outer level first.
-    pins: Vec<Pin>,
+    /// Each `Set-Cookie` of a sticky service, outer level first.
+    pins: Vec<(ServiceIndex, PinLine)>,
     /// Those of the first pick, once a server has refused.
-    first_pins: Vec<Pin>,
+    first_pins: Vec<(ServiceIndex, PinLine)>,
+    /// The client was refused rather than moved.
+    is_refused: bool,
     tried: Vec<(ServiceIndex, ServerIndex)>,
-    /// When the request came, by the wall clock, in seconds since 1970: sealed pins age by it.
-    pub asked_s: u64,
 }
 
 /// A pin that the response sets.
 #[derive(Clone, Copy, Debug)]
 struct Pin {
-    service: ServiceIndex,
     member: u16,
-    /// Of the value that it renews.
+    /// Of the sealed value that it renews.
     issued_s: Option<u32>,
     sealed: Option<SealedValue>,
+}
+
+/// One `Set-Cookie`.
+#[derive(Clone, Copy, Debug)]
+enum PinLine {
+    /// Pins to a member.
+    Set(Pin),
+    /// Deletes the cookie, by the number of its name.
+    Delete(u8),
 }
 
 impl Trail {
@@ -55,6 +65,7 @@ impl Trail {
     pub fn clear(&mut self) {
         self.pins.clear();
         self.tried.clear();
+        self.is_refused = false;
     }
 
     /// This server refused: it is not picked again for this request.
@@ -77,84 +88,111 @@ impl Trail {
         self.tried.len()
     }
 
+    /// The client was refused rather than moved.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
+    fn note_claim(&mut self, service: ServiceIndex, claim: &Claim, member: u16) {
+        if claim.issues_cookie {
+            let pin = Pin { member, issued_s: claim.issued_s, sealed: None };
+            self.pins.push((service, PinLine::Set(pin)));
+        }
+        if let Some(number) = claim.deletes {
+            self.pins.push((service, PinLine::Delete(number)));
+        }
+    }
+
+    fn refuse(&mut self, service: ServiceIndex, refusal: &Refusal) -> PickError {
+        let Refusal::Strict(strict, number) = *refusal else { return PickError::Exhausted };
+        // Nobody serves, so nobody is pinned.
+        self.pins.clear();
+        if strict.forgets {
+            self.pins.push((service, PinLine::Delete(number)));
+        }
+        self.is_refused = true;
+        PickError::Refused(strict.status)
+    }
+
+    /// Why the scheduler has nobody.
+    fn nobody(&self) -> PickError {
+        if self.tried.is_empty() { PickError::NoServer } else { PickError::Exhausted }
+    }
+
     fn has_tried(&self, service: ServiceIndex, member: u16) -> bool {
         self.tried.contains(&(service, ServerIndex(member)))
     }
 
     /// The `Set-Cookie` lines that the response carries, in pieces, outer level first.
     pub fn set_cookie_lines<'a>(&'a self, tables: &'a Tables) -> impl Iterator<Item = &'a [u8]> {
-        let pieces = self.pins.iter().filter_map(|pin| {
-            let sticky = tables.sticky(pin.service)?;
-            Some(sticky.set_cookie_pieces(pin.member, pin.sealed.as_ref()))
+        let lines = self.pins.iter().filter_map(|(service, line)| {
+            let (sticky, beyond) = tables.level(*service)?;
+            match line {
+                PinLine::Set(pin) => {
+                    Some(sticky?.set_cookie_pieces(pin.member, pin.sealed.as_ref()))
+                }
+                PinLine::Delete(number) => Some([beyond?.rules.deletion_line(*number), &[], &[]]),
+            }
         });
-        pieces.flatten().filter(|piece| !piece.is_empty())
+        lines.flatten().filter(|piece| !piece.is_empty())
+    }
+
+    /// What those lines ask of shared caches.
+    #[must_use]
+    pub fn cache(&self, tables: &Tables) -> CookieCache {
+        let levels = self.pins.iter().filter_map(|(service, _)| tables.level(*service));
+        levels.filter_map(|(_, beyond)| Some(beyond?.rules.cache)).max().unwrap_or_default()
     }
 }
 
-/// Where a request's cookies are.
-#[derive(Clone, Copy, Debug)]
-struct Cookies<'a> {
-    bytes: &'a [u8],
-    fields: &'a Fields,
-    asked_s: u64,
-}
-
-/// What a level's cookie says.
-struct Claim {
-    member: Option<u16>,
-    outcome: StickyOutcome,
-    issues_cookie: bool,
-    /// Since when the client is pinned, where a sealed value says it and stays.
-    issued_s: Option<u32>,
-}
-
 impl Tables {
-    /// Picks a server for a request whose Cookie lines are in `fields`, by the pins that it
-    /// carries or by turn; `trail` is left with what the response must set. Servers in `trail`
-    /// are not picked again.
+    /// Picks a server for a request, by the pins that it carries in `sources` or by turn; `trail` is
+    /// left with what the response must set. Servers in `trail` are not picked again.
     ///
     /// # Errors
     /// [`PickError`].
     pub fn pick(
         &self,
         service: ServiceIndex,
-        bytes: &[u8],
-        fields: &Fields,
+        sources: PinSources<'_>,
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
         trail.pins.clear();
-        let picked =
-            self.pick_in(service, Cookies { bytes, fields, asked_s: trail.asked_s }, trail);
-        self.seal_pins(trail);
+        let picked = self.pick_in(service, sources, trail);
+        self.seal_pins(trail, sources.asked_s);
         picked
     }
 
-    /// The stickiness of a service.
-    fn sticky(&self, service: ServiceIndex) -> Option<&StickyTable> {
-        match self.services.get(service.as_usize())? {
-            ServiceTable::Balancer(table) => table.sticky.as_ref(),
-            ServiceTable::Weighted(table) => table.sticky.as_ref(),
+    /// Makes the values of the pins whose services seal them.
+    fn seal_pins(&self, trail: &mut Trail, now_s: u64) {
+        for (service, line) in &mut trail.pins {
+            let PinLine::Set(pin) = line else { continue };
+            let sticky = self.level(*service).and_then(|(sticky, _)| sticky);
+            let Some(sticky) = sticky.filter(|it| it.is_sealed()) else { continue };
+            let nonce = self.nonces.take();
+            pin.sealed = nonce.and_then(|it| sticky.seal(pin.member, pin.issued_s, now_s, it));
         }
     }
 
-    /// Makes the values of the pins whose services seal them.
-    fn seal_pins(&self, trail: &mut Trail) {
-        for pin in &mut trail.pins {
-            let Some(sticky) = self.sticky(pin.service).filter(|it| it.is_sealed()) else {
-                continue;
-            };
-            pin.sealed = self
-                .nonces
-                .take()
-                .and_then(|nonce| sticky.seal(pin.member, pin.issued_s, trail.asked_s, nonce));
-        }
+    /// The pins of a service, and its rules beyond Traefik.
+    fn level(&self, service: ServiceIndex) -> Option<(Option<&StickyTable>, Option<&Beyond>)> {
+        Some(match self.services.get(service.as_usize())? {
+            ServiceTable::Balancer(table) => (table.sticky.as_ref(), table.beyond.as_deref()),
+            ServiceTable::Weighted(table) => (table.sticky.as_ref(), table.beyond.as_deref()),
+        })
     }
 
     /// Whether another server below `root` could take the request of `pick`.
     #[must_use]
     pub fn has_alternative(&self, root: ServiceIndex, pick: Pick, trail: &Trail) -> bool {
-        self.has_server(root, |service, member| {
+        let rules = self.level(pick.service).and_then(|(_, beyond)| Some(&beyond?.rules));
+        if rules.is_some_and(|rules| rules.stays(pick.outcome)) {
+            return false;
+        }
+        self.has_server(root, |server, service, member| {
             (service, ServerIndex(member)) != (pick.service, pick.server)
+                && server.takes_new()
                 && !trail.has_tried(service, member)
         })
     }
@@ -162,12 +200,12 @@ impl Tables {
     fn pick_in(
         &self,
         service: ServiceIndex,
-        cookies: Cookies<'_>,
+        sources: PinSources<'_>,
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
         match self.services.get(service.as_usize()) {
-            Some(ServiceTable::Balancer(table)) => pick_server(table, service, cookies, trail),
-            Some(ServiceTable::Weighted(table)) => self.pick_child(table, service, cookies, trail),
+            Some(ServiceTable::Balancer(table)) => pick_server(table, service, sources, trail),
+            Some(ServiceTable::Weighted(table)) => self.pick_child(table, service, sources, trail),
             None => Err(PickError::NoServer),
         }
     }
@@ -176,54 +214,38 @@ impl Tables {
         &self,
         table: &WeightedTable,
         service: ServiceIndex,
-        cookies: Cookies<'_>,
+        sources: PinSources<'_>,
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
-        let can_serve = |member: u16| self.can_serve(table, member, trail);
-        let serves_others = |member: u16| self.can_serve(table, member, &Trail::default());
-        let claim = read_claim(table.sticky.as_ref(), cookies, serves_others, can_serve);
-        let member = match claim.member {
-            Some(member) => member,
-            None => match table.scheduler.borrow_mut().next(can_serve) {
-                Some(member) => member,
-                None if trail.tried() > 0 => return Err(PickError::Exhausted),
-                None => return Err(PickError::NoServer),
-            },
+        let children = Children { tables: self, table, trail };
+        let level = (table.sticky.as_ref(), table.beyond.as_deref());
+        let claim = match read_claim(level, sources, &children) {
+            Ok(claim) => claim,
+            Err(refusal) => return Err(trail.refuse(service, &refusal)),
         };
-        if claim.issues_cookie {
-            trail.pins.push(Pin { service, member, issued_s: claim.issued_s, sealed: None });
-        }
+        let next = || table.scheduler.borrow_mut().next(|member| children.takes_new(member));
+        let Some(member) = claim.member.or_else(next) else { return Err(trail.nobody()) };
+        trail.note_claim(service, &claim, member);
         let Some(child) = table.children.get(usize::from(member)) else {
             return Err(PickError::NoServer);
         };
-        let mut pick = self.pick_in(*child, cookies, trail)?;
+        let mut pick = self.pick_in(*child, sources, trail)?;
         if pick.outcome == StickyOutcome::None {
             pick.outcome = claim.outcome;
         }
         Ok(pick)
     }
 
-    /// Whether a child is offered requests. Without `healthCheck` on the weighted service a dead
-    /// child is (and answers 503), as under Traefik; one all of whose servers have refused this
-    /// very request is not.
-    fn can_serve(&self, table: &WeightedTable, member: u16, trail: &Trail) -> bool {
-        let Some(child) = table.children.get(usize::from(member)) else { return false };
-        if trail.tried() > 0 {
-            return self.has_server(*child, |service, server| !trail.has_tried(service, server));
-        }
-        !table.propagates_health || self.has_server(*child, |_, _| true)
-    }
-
-    /// Whether some server below `service` is up and `is_wanted`.
+    /// Whether some server below `service` `is_wanted`.
     fn has_server(
         &self,
         service: ServiceIndex,
-        is_wanted: impl Fn(ServiceIndex, u16) -> bool + Copy,
+        is_wanted: impl Fn(&Server, ServiceIndex, u16) -> bool + Copy,
     ) -> bool {
         match self.services.get(service.as_usize()) {
             Some(ServiceTable::Balancer(table)) => (0_u16..)
                 .zip(&table.servers)
-                .any(|(member, server)| server.is_up() && is_wanted(service, member)),
+                .any(|(member, server)| is_wanted(server, service, member)),
             Some(ServiceTable::Weighted(table)) => {
                 table.children.iter().any(|child| self.has_server(*child, is_wanted))
             }
@@ -232,76 +254,93 @@ impl Tables {
     }
 }
 
+/// The children of a weighted service.
+///
+/// Without `healthCheck` on it a dead child is offered requests (and answers 503), as under
+/// Traefik; one all of whose servers have refused this very request, or are drained, is not.
+struct Children<'a> {
+    tables: &'a Tables,
+    table: &'a WeightedTable,
+    trail: &'a Trail,
+}
+
+impl Children<'_> {
+    fn has_server(
+        &self,
+        member: u16,
+        is_wanted: impl Fn(&Server, ServiceIndex, u16) -> bool + Copy,
+    ) -> bool {
+        let child = self.table.children.get(usize::from(member));
+        child.is_some_and(|child| self.tables.has_server(*child, is_wanted))
+    }
+}
+
+impl Members for Children<'_> {
+    fn serves(&self, member: u16) -> bool {
+        !self.table.propagates_health || self.has_server(member, |server, _, _| server.is_up())
+    }
+
+    fn can_serve(&self, member: u16) -> bool {
+        if self.trail.tried() == 0 {
+            return self.serves(member);
+        }
+        self.has_server(member, |server, service, member| {
+            server.is_up() && !self.trail.has_tried(service, member)
+        })
+    }
+
+    fn takes_new(&self, member: u16) -> bool {
+        if self.trail.tried() == 0 && !self.table.propagates_health {
+            return self.has_server(member, |server, _, _| !server.is_draining())
+                || !self.has_server(member, |_, _, _| true);
+        }
+        self.has_server(member, |server, service, member| {
+            server.takes_new() && !self.trail.has_tried(service, member)
+        })
+    }
+}
+
+/// The servers of a load balancer.
+struct Servers<'a> {
+    table: &'a BalancerTable,
+    service: ServiceIndex,
+    trail: &'a Trail,
+}
+
+impl Servers<'_> {
+    fn is(&self, member: u16, wanted: impl Fn(&Server) -> bool) -> bool {
+        self.table.servers.get(usize::from(member)).is_some_and(|server| wanted(server))
+    }
+}
+
+impl Members for Servers<'_> {
+    fn serves(&self, member: u16) -> bool {
+        self.is(member, Server::is_up)
+    }
+
+    fn can_serve(&self, member: u16) -> bool {
+        self.is(member, Server::is_up) && !self.trail.has_tried(self.service, member)
+    }
+
+    fn takes_new(&self, member: u16) -> bool {
+        self.is(member, Server::takes_new) && !self.trail.has_tried(self.service, member)
+    }
+}
+
 fn pick_server(
     table: &BalancerTable,
     service: ServiceIndex,
-    cookies: Cookies<'_>,
+    sources: PinSources<'_>,
     trail: &mut Trail,
 ) -> Result<Pick, PickError> {
-    let is_up =
-        |member: u16| table.servers.get(usize::from(member)).is_some_and(|server| server.is_up());
-    let can_serve = |member: u16| is_up(member) && !trail.has_tried(service, member);
-    let claim = read_claim(table.sticky.as_ref(), cookies, is_up, can_serve);
-    let member = match claim.member {
-        Some(member) => member,
-        None => match table.scheduler.borrow_mut().next(can_serve) {
-            Some(member) => member,
-            None if trail.tried() > 0 => return Err(PickError::Exhausted),
-            None => return Err(PickError::NoServer),
-        },
+    let servers = Servers { table, service, trail };
+    let level = (table.sticky.as_ref(), table.beyond.as_deref());
+    let claim = match read_claim(level, sources, &servers) {
+        Ok(claim) => claim,
+        Err(refusal) => return Err(trail.refuse(service, &refusal)),
     };
-    if claim.issues_cookie {
-        trail.pins.push(Pin { service, member, issued_s: claim.issued_s, sealed: None });
-    }
+    let next = || table.scheduler.borrow_mut().next(|member| servers.takes_new(member));
+    let Some(member) = claim.member.or_else(next) else { return Err(trail.nobody()) };
+    trail.note_claim(service, &claim, member);
     Ok(Pick { service, server: ServerIndex(member), outcome: claim.outcome })
-}
-
-/// What the request's cookie claims at one level, and whether it holds: `can_serve` this request;
-/// `serves_others` would take one that it has not refused.
-fn read_claim(
-    sticky: Option<&StickyTable>,
-    cookies: Cookies<'_>,
-    serves_others: impl Fn(u16) -> bool,
-    can_serve: impl Fn(u16) -> bool,
-) -> Claim {
-    let balanced =
-        |outcome, issues_cookie| Claim { member: None, outcome, issues_cookie, issued_s: None };
-    let Some(sticky) = sticky else { return balanced(StickyOutcome::None, false) };
-    let lines = cookies.fields.values(cookies.bytes, FieldName::Cookie);
-    let Some(value) = cookie_value(lines, sticky.cookie_name()) else {
-        return balanced(StickyOutcome::New, true);
-    };
-    if sticky.is_sealed() && !value.is_empty() {
-        let found = sticky.find_sealed(value, cookies.asked_s);
-        let SealedFound { outcome, is_due, issued_s, .. } = found;
-        return match found.member {
-            None => balanced(outcome, true),
-            Some(member) if !can_serve(member) => balanced(lost(serves_others(member)), true),
-            Some(_) => Claim { member: found.member, outcome, issues_cookie: is_due, issued_s },
-        };
-    }
-    match sticky.find(value) {
-        None if value.is_empty() => balanced(StickyOutcome::New, true),
-        None => balanced(StickyOutcome::Unknown, true),
-        Some(found) if !can_serve(found.member) => {
-            balanced(lost(serves_others(found.member)), true)
-        }
-        Some(found) if found.is_current_format => Claim {
-            member: Some(found.member),
-            outcome: StickyOutcome::Pinned,
-            issues_cookie: false,
-            issued_s: None,
-        },
-        Some(found) => Claim {
-            member: Some(found.member),
-            outcome: StickyOutcome::Rewritten,
-            issues_cookie: true,
-            issued_s: None,
-        },
-    }
-}
-
-/// Why a pinned server does not take a request: it is down, or it has refused this very one.
-fn lost(has_refused: bool) -> StickyOutcome {
-    if has_refused { StickyOutcome::Redispatched } else { StickyOutcome::Down }
 }

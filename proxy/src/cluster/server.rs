@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, Ref, RefCell};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::io::{Address, Stream};
 
@@ -22,6 +23,8 @@ pub struct Idle {
     /// Where it leads.
     pub address: Address,
     /// When its last exchange ended.
+    pub since: Instant,
+    /// The same by the worker's clock, which is cheap and coarse.
     pub since_ms: u64,
 }
 
@@ -31,6 +34,7 @@ pub struct Server {
     /// As configured.
     pub url: Box<str>,
     is_up: Cell<bool>,
+    is_draining: Cell<bool>,
     is_retired: Cell<bool>,
     addresses: RefCell<Arc<[Address]>>,
     /// Idle connections, the one used last at the end.
@@ -44,6 +48,7 @@ impl Server {
         std::rc::Rc::new(Self {
             url: url.into(),
             is_up: Cell::new(true),
+            is_draining: Cell::new(false),
             is_retired: Cell::new(false),
             addresses: RefCell::new(Arc::new([])),
             idle: RefCell::new(Vec::new()),
@@ -59,6 +64,23 @@ impl Server {
     /// Went up or down.
     pub fn set_up(&self, is_up: bool) {
         self.is_up.set(is_up);
+    }
+
+    /// Gets no new pins; those that there are stay.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.get()
+    }
+
+    /// Begins or ends to be drained.
+    pub fn set_draining(&self, is_draining: bool) {
+        self.is_draining.set(is_draining);
+    }
+
+    /// Takes requests of new clients.
+    #[must_use]
+    pub fn takes_new(&self) -> bool {
+        self.is_up() && !self.is_draining()
     }
 
     /// Left the configuration: connections to it are not kept.

@@ -1,7 +1,10 @@
+mod beyond;
+
 use std::net::SocketAddr;
 
 use sundew_config::model::{
-    Endpoint, Server as ModelServer, Service, StickyCookie, TransportIndex, WeightedChild,
+    Endpoint, Server as ModelServer, Service, StickyCookie, StickyRules, TransportIndex,
+    WeightedChild,
 };
 
 use super::*;
@@ -16,22 +19,15 @@ const B: &str = "http://127.0.0.1:1002";
 const C: &str = "http://127.0.0.1:1003";
 
 fn cookie(name: &str) -> Option<StickyCookie> {
-    (!name.is_empty()).then(|| StickyCookie {
-        name: name.into(),
-        secure: false,
-        http_only: false,
-        same_site: None,
-        max_age: None,
-        path: Some("/".into()),
-        domain: None,
-        sealing: None,
-    })
+    (!name.is_empty()).then(|| StickyCookie::named(name))
 }
 
 /// A load balancer; no cookie name: not sticky.
 fn balancer(name: &str, cookie_name: &str, urls: &[(&str, u32)]) -> Service {
     let server = |&(url, weight): &(&str, u32)| ModelServer {
         url: url.into(),
+        id: None,
+        drain: false,
         weight,
         preserve_path: false,
         endpoint: Endpoint::Tcp { host: "127.0.0.1".into(), port: 80 },
@@ -42,6 +38,7 @@ fn balancer(name: &str, cookie_name: &str, urls: &[(&str, u32)]) -> Service {
     let balancer = LoadBalancer {
         servers: urls.iter().map(server).collect(),
         sticky: cookie(cookie_name),
+        sticky_rules: StickyRules::default(),
         health_check: None,
         pass_host_header: true,
         transport: TransportIndex(0),
@@ -58,6 +55,7 @@ fn weighted(cookie_name: &str, propagate_health: bool, children: &[(&str, u32)])
     let weighted = Weighted {
         children: children.iter().map(child).collect(),
         sticky: cookie(cookie_name),
+        sticky_rules: StickyRules::default(),
         propagate_health,
     };
     Service { name: "top".into(), kind: ServiceKind::Weighted(weighted) }
@@ -78,15 +76,24 @@ type Picked = Result<((u32, u16), StickyOutcome, Vec<String>), PickError>;
 
 /// Picks from the last service for a request with this Cookie line.
 fn pick_again(tables: &Tables, cookies: &str, trail: &mut Trail) -> Picked {
-    let text = match cookies {
-        "" => "GET / HTTP/1.0\r\n\r\n".to_owned(),
-        _ => format!("GET / HTTP/1.0\r\nCookie: {cookies}\r\n\r\n"),
+    let fields = match cookies {
+        "" => String::new(),
+        _ => format!("Cookie: {cookies}\r\n"),
     };
-    let limits = HeadLimits { bytes_max: 9999, fields_max: 9, line_bytes_max: 99 };
+    ask(tables, "/", &fields, trail)
+}
+
+/// The same for any target and fields.
+fn ask(tables: &Tables, path_and_query: &str, fields: &str, trail: &mut Trail) -> Picked {
+    let text = format!("GET {path_and_query} HTTP/1.0\r\n{fields}\r\n");
+    let limits = HeadLimits { bytes_max: 9999, fields_max: 9, line_bytes_max: 999 };
     let mut head = RequestHead::default();
     parse_request(text.as_bytes(), &limits, &mut head).unwrap();
     let top = ServiceIndex(u32::try_from(tables.model.services.len()).unwrap() - 1);
-    let pick = tables.pick(top, text.as_bytes(), &head.fields, trail)?;
+    let path_and_query = path_and_query.as_bytes();
+    let (bytes, fields) = (text.as_bytes(), &head.fields);
+    let sources = PinSources { bytes, fields, path_and_query, asked_s: 0 };
+    let pick = tables.pick(top, sources, trail)?;
     Ok(((pick.service.0, pick.server.0), pick.outcome, pins(tables, trail)))
 }
 
@@ -99,7 +106,7 @@ fn pins(tables: &Tables, trail: &Trail) -> Vec<String> {
     let line = |line: &[u8]| {
         let line = String::from_utf8(line.to_vec()).unwrap();
         let pair = line.strip_prefix("Set-Cookie: ").unwrap();
-        assert!(pair.ends_with("; Path=/\r\n"));
+        assert!(pair.contains("; Path=/"));
         pair.split(';').next().unwrap().to_owned()
     };
     trail.set_cookie_lines(tables).map(line).collect()

@@ -3,9 +3,11 @@
 use super::error::ProxyError;
 use super::exchange::{Asked, Exchange, Request};
 use super::{Connection, Next};
+use crate::http1::fields::Fields;
 use crate::http1::framing::Framing;
 use crate::http1::respond::{Delivery, OwnResponse, write};
 use crate::io::Buf;
+use crate::sticky::cache_control_line;
 
 impl Connection {
     /// Tells the client what went wrong.
@@ -53,6 +55,8 @@ impl Connection {
         out: &mut Vec<u8>,
     ) {
         let tables = asked.tables.as_deref();
+        let policy = tables.map(|tables| asked.trail.cache(tables)).unwrap_or_default();
+        let cache = cache_control_line(policy, &[], &Fields::default());
         let lines = tables.into_iter().flat_map(|tables| asked.trail.set_cookie_lines(tables));
         self.shared.local.clock.with_date(|date| {
             let delivery = Delivery {
@@ -62,7 +66,7 @@ impl Connection {
                 is_head_request: asked.request.is_head(),
                 date,
             };
-            write(out, response, &delivery, lines);
+            write(out, response, &delivery, lines.chain(cache));
         });
     }
 }

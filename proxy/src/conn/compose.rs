@@ -27,7 +27,7 @@ impl Connection {
     /// # Errors
     /// A chunked body that is malformed or too large already.
     pub(super) fn compose(&self, exchange: &mut Exchange) -> Result<Composed, ProxyError> {
-        let Exchange { asked, response, picked: Some(picked), .. } = exchange else {
+        let Exchange { asked, response, picked: Some(picked), service, .. } = exchange else {
             return Err(ProxyError::NoServer);
         };
         let request = &mut asked.request;
@@ -38,7 +38,8 @@ impl Connection {
         let (mut out, _) = std::mem::take(&mut response.buffer).into_parts();
         out.clear();
         let mut path = std::mem::take(&mut request.scratch);
-        self.write_head(request, picked, &mut path, &mut out);
+        let hidden = picked.hidden_cookies(*service);
+        self.write_head(request, (picked, hidden), &mut path, &mut out);
         request.scratch = path;
         let bytes_max = self.shared.entry.body_bytes_max;
         let composed = write_body(request, response, &mut out, bytes_max);
@@ -69,7 +70,7 @@ impl Connection {
     fn write_head(
         &self,
         request: &Request,
-        picked: &Picked,
+        (picked, hidden_cookies): (&Picked, &[Box<[u8]>]),
         path: &mut Vec<u8>,
         out: &mut Vec<u8>,
     ) {
@@ -108,6 +109,7 @@ impl Connection {
             control: &request.control,
             target: target_to_send,
             host: host_to_send,
+            hidden_cookies,
             identity: &identity,
         };
         write_request(out, &rewrite);

@@ -13,6 +13,7 @@ use crate::http1::rewrite::{ResponseRewrite, write_response};
 use crate::io::buffer::{HEAD_ROOM_BYTES, TAIL_ROOM_BYTES};
 use crate::io::watch::NEVER;
 use crate::io::{Buf, BufferPool, Expiry, Phase, ReadHalf, WriteHalf};
+use crate::sticky::cache_control_line;
 
 /// Interim responses of one exchange (http1 D9).
 const INTERIM_MAX: u32 = 16;
@@ -211,8 +212,10 @@ impl Delivery<'_> {
             };
             let Asked { tables, trail, .. } = self.asked;
             let tables = tables.as_deref().filter(|_| is_final);
+            let policy = tables.map(|tables| trail.cache(tables)).unwrap_or_default();
+            let cache = cache_control_line(policy, rewrite.bytes, &head.fields);
             let lines = tables.into_iter().flat_map(|tables| trail.set_cookie_lines(tables));
-            write_response(scratch, &rewrite, lines);
+            write_response(scratch, &rewrite, lines.chain(cache));
         });
     }
 
@@ -295,7 +298,12 @@ impl Delivery<'_> {
             }
         }
         let Response { control, relay, .. } = &*self.response;
-        Delivered::Complete { is_reusable: control.is_reusable && !relay.has_surplus(), keep_alive }
+        // A server that declined an upgrade may not be where it was: Node's parser swallows what it
+        // cannot read then, and another client would wait for ever.
+        let is_reusable = control.is_reusable
+            && !relay.has_surplus()
+            && !self.asked.request.control.wants_upgrade;
+        Delivered::Complete { is_reusable, keep_alive }
     }
 
     /// Writes the head into the scratch. Returns whether the client's connection stays open, and

@@ -35,6 +35,8 @@ pub enum ProxyError {
     NoRouter,
     /// No server is up.
     NoServer,
+    /// The pinned server cannot take it, and the client is not moved: this status.
+    PinRefused(u16),
     /// There is no memory for it.
     Overloaded,
     /// No server takes the connection.
@@ -94,6 +96,7 @@ impl ProxyError {
             | Self::ServerReset
             | Self::ServerMalformed => bare(502),
             Self::ServerConnectTimeout | Self::ServerTimeout => bare(504),
+            Self::PinRefused(status) => bare(status),
             Self::ClientGone => OwnResponse { body: "Client Closed Request", ..bare(499) },
         }
     }

@@ -8,7 +8,7 @@ use sundew_config::model::{LoadBalancer, Server as ConfiguredServer, ServiceInde
 
 use super::gate::Gate;
 use super::relay::Relay;
-use crate::cluster::{Pick, Server, Tables, Trail};
+use crate::cluster::{Pick, PinSources, Server, Tables, Trail};
 use crate::http1::chunked::ChunkDecoder;
 use crate::http1::fields::FieldName;
 use crate::http1::framing::{RequestControl, ResponseControl};
@@ -79,6 +79,12 @@ impl Picked {
     #[must_use]
     pub fn balancer(&self) -> Option<&LoadBalancer> {
         self.tables.balancer(self.pick.service)
+    }
+
+    /// Cookies that it does not see when `root` is asked.
+    #[must_use]
+    pub fn hidden_cookies(&self, root: Option<ServiceIndex>) -> &[Box<[u8]>] {
+        self.tables.hidden_cookies(root.unwrap_or(self.pick.service))
     }
 
     /// The server, as configured.
@@ -203,6 +209,17 @@ impl Request {
                 name.eq_ignore_ascii_case(b"idempotency-key")
                     || name.eq_ignore_ascii_case(b"x-idempotency-key")
             })
+    }
+
+    /// Where its pins may be; it came at `asked_s` by the wall clock.
+    #[must_use]
+    pub fn pin_sources(&self, asked_s: u64) -> PinSources<'_> {
+        PinSources {
+            bytes: self.bytes(),
+            fields: &self.head.fields,
+            path_and_query: self.path_and_query(),
+            asked_s,
+        }
     }
 
     /// A HEAD request gets heads only.

@@ -13,7 +13,7 @@ use super::gate::Gate;
 use super::local::limit_ms;
 use super::upload::{Upload, UploadEnd};
 use super::{Connection, Next, Shared, tunnel};
-use crate::cluster::Pick;
+use crate::cluster::{Pick, PickError};
 use crate::http1::framing::Framing;
 use crate::io::watch::NEVER;
 use crate::io::{Expiry, SendError};
@@ -133,13 +133,18 @@ impl Connection {
         (self.shared.local.on_connect_failed)(&tables.model, service, server);
         trail.note_tried(service, server);
         let root = exchange.service.unwrap_or(service);
-        let Ok(other) = tables.pick(root, request.bytes(), &request.head.fields, trail) else {
-            // Nobody is left: the client is told what the first pick meant it to be told.
-            trail.restore_pins();
-            return Err(refused.into());
-        };
-        exchange.retries += 1;
-        Ok(other)
+        match tables.pick(root, request.pin_sources(self.shared.local.clock.wall_s()), trail) {
+            Ok(other) => {
+                exchange.retries += 1;
+                Ok(other)
+            }
+            Err(PickError::Refused(status)) => Err(ProxyError::PinRefused(status)),
+            Err(PickError::NoServer | PickError::Exhausted) => {
+                // Nobody is left: the client is told what the first pick meant it to be told.
+                trail.restore_pins();
+                Err(refused.into())
+            }
+        }
     }
 
     async fn attempt(&mut self, exchange: &mut Exchange) -> Attempt {

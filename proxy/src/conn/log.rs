@@ -74,7 +74,11 @@ impl Shared {
             server_address: address.as_deref(),
             request_count: self.local.counters.requests.get(),
             retries: exchange.retries,
-            sticky: picked.map_or(StickyOutcome::None, |picked| picked.pick.outcome),
+            sticky: match picked {
+                _ if exchange.asked.trail.is_refused() => StickyOutcome::Refused,
+                Some(picked) => picked.pick.outcome,
+                None => StickyOutcome::None,
+            },
             request_fields: FieldLines { bytes, spans: request.head.fields.spans() },
             origin_fields: FieldLines {
                 bytes: &response.head_copy,

@@ -86,9 +86,10 @@ impl Connection {
             RouterTarget::Service(service) => {
                 exchange.service = Some(service);
                 let Asked { request, trail, .. } = &mut exchange.asked;
-                trail.asked_s = self.shared.local.clock.wall_s();
-                match tables.pick(service, request.bytes(), &request.head.fields, trail) {
+                let sources = request.pin_sources(self.shared.local.clock.wall_s());
+                match tables.pick(service, sources, trail) {
                     Ok(pick) => Ok(Plan::Forward(pick)),
+                    Err(PickError::Refused(status)) => Err(ProxyError::PinRefused(status)),
                     Err(PickError::NoServer | PickError::Exhausted) => Err(ProxyError::NoServer),
                 }
             }

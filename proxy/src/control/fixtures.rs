@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sundew_config::model::{
-    Endpoint, HealthCheck, LoadBalancer, Model, Server, Service, ServiceKind, TransportIndex,
+    Endpoint, HealthCheck, LoadBalancer, Model, Server, Service, ServiceKind, StickyRules,
+    TransportIndex,
 };
 
 /// A server at `http://host[:port][/path]`.
@@ -16,6 +17,8 @@ pub(super) fn server(url: &str) -> Server {
     let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
     Server {
         url: url.into(),
+        id: None,
+        drain: false,
         weight: 1,
         preserve_path: false,
         endpoint: Endpoint::Tcp { host: host.into(), port: port.parse().unwrap() },
@@ -38,6 +41,8 @@ pub(super) fn check() -> HealthCheck {
         timeout: Duration::from_secs(5),
         headers: Vec::new(),
         follow_redirects: true,
+        healthy_threshold: 1,
+        unhealthy_threshold: 1,
     }
 }
 
@@ -46,6 +51,7 @@ pub(super) fn service(name: &str, check: Option<HealthCheck>, urls: &[&str]) -> 
     let balancer = LoadBalancer {
         servers: urls.iter().map(|url| server(url)).collect(),
         sticky: None,
+        sticky_rules: StickyRules::default(),
         health_check: check,
         pass_host_header: true,
         transport: TransportIndex(0),

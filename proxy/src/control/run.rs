@@ -315,7 +315,7 @@ impl Control {
             return Step::Wait;
         }
         let (service, url) = (&verdict.key.service, &verdict.key.url);
-        if self.publisher.health(service, url, verdict.outcome.is_ok()) {
+        if verdict.is_decided && self.publisher.health(service, url, verdict.outcome.is_ok()) {
             match &verdict.outcome {
                 Ok(()) => tracing::info!("service {service}: server {url} is up"),
                 Err(why) => tracing::warn!("service {service}: server {url} is down: {why}"),

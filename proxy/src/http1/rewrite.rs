@@ -1,6 +1,7 @@
 //! Writing heads for the other side: lines are copied as they came, in runs; what belongs to one
 //! connection is left out first, what is the proxy's own comes after (http1 D1–D4).
 
+use super::cookies;
 use super::fields::{FieldName, Fields, is_protected, put};
 use super::forwarded::{self, Identity};
 use super::framing::{Framing, RequestControl, ResponseControl, is_named_by_connection};
@@ -20,6 +21,8 @@ pub struct RequestRewrite<'a> {
     pub target: Option<&'a [u8]>,
     /// Host to send; `None` when the received line stands.
     pub host: Option<&'a [u8]>,
+    /// Cookies that the server does not see.
+    pub hidden_cookies: &'a [Box<[u8]>],
     /// Who the client is.
     pub identity: &'a Identity<'a>,
 }
@@ -53,6 +56,9 @@ pub fn write_request(out: &mut Vec<u8>, request: &RequestRewrite<'_>) {
         Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         _ => {}
     }
+    if !request.hidden_cookies.is_empty() {
+        put_visible_cookies(out, request);
+    }
     if control.takes_trailers {
         out.extend_from_slice(b"Te: trailers\r\n");
     }
@@ -66,6 +72,14 @@ pub fn write_request(out: &mut Vec<u8>, request: &RequestRewrite<'_>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// The rest of the Cookie lines that were left out.
+fn put_visible_cookies(out: &mut Vec<u8>, request: &RequestRewrite<'_>) {
+    let lines = request.head.fields.values(request.bytes, FieldName::Cookie);
+    for line in lines.filter(|line| cookies::names_any(line, request.hidden_cookies)) {
+        cookies::put_without(out, line, request.hidden_cookies);
+    }
+}
+
 fn keeps_request_line(
     name: FieldName,
     span: &FieldSpan,
@@ -74,7 +88,11 @@ fn keeps_request_line(
 ) -> bool {
     use FieldName as F;
     let kept = match name {
-        F::Other | F::Cookie | F::Authorization | F::Expect | F::Date | F::SetCookie => true,
+        F::Other | F::Authorization | F::Expect | F::Date | F::SetCookie => true,
+        F::Cookie => {
+            request.hidden_cookies.is_empty()
+                || !cookies::names_any(span.value(request.bytes), request.hidden_cookies)
+        }
         F::Host => request.host.is_none(),
         F::ContentLength => !rewrites_length,
         F::Connection

@@ -20,6 +20,21 @@ pub enum Level {
     Service,
 }
 
+/// One member, as pins name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// Today's pin is a hash of it.
+    pub name: &'a str,
+    /// The URL of a server that has an `id`: pins made of it are honoured and rewritten.
+    pub former_name: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for Member<'a> {
+    fn from(name: &'a str) -> Self {
+        Self { name, former_name: None }
+    }
+}
+
 /// What a cookie's value means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -29,23 +44,15 @@ pub struct Found {
     pub is_current_format: bool,
 }
 
-/// What a value means where values are sealed.
+/// What a value means at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SealedFound {
-    /// Position of the member in the service; `None`: the value pins to nobody.
-    pub member: Option<u16>,
-    /// What came of it, should the member serve.
-    pub outcome: StickyOutcome,
-    /// The value is honoured and the cookie is issued again.
-    pub is_due: bool,
+pub struct Reading {
+    /// The member. Of a sealed value, its format is current when the first key opened it.
+    pub found: Found,
+    /// It is honoured and sealed again.
+    pub is_aging: bool,
     /// Since when the client is pinned, in seconds since 1970, where the value says it.
     pub issued_s: Option<u32>,
-}
-
-impl SealedFound {
-    fn nobody(outcome: StickyOutcome) -> Self {
-        Self { member: None, outcome, is_due: false, issued_s: None }
-    }
 }
 
 /// What only a service whose values are sealed has.
@@ -73,25 +80,30 @@ impl StickyTable {
     /// Traefik; members past 65,535 cannot be pinned to.
     pub fn new<'a>(
         cookie: &StickyCookie,
-        members: impl Iterator<Item = &'a str>,
+        members: impl Iterator<Item: Into<Member<'a>>>,
         level: Level,
     ) -> Self {
         let mut current = AHashMap::new();
         let mut older = AHashMap::new();
         let mut lines = Vec::new();
         let mut keys = Vec::new();
-        for (member, name) in (0..=u16::MAX).zip(members) {
+        for (member, names) in (0..=u16::MAX).zip(members) {
+            let Member { name, former_name } = names.into();
+            if let Some(former_name) = former_name {
+                older.insert(current_value(former_name).into(), member);
+            }
+            let written = former_name.unwrap_or(name);
             keys.push(current_key(name));
             current.insert(current_key(name), member);
             match level {
                 Level::Server => {
                     older.extend(
-                        older_server_values(name).map(|it| (it.into_boxed_slice(), member)),
+                        older_server_values(written).map(|it| (it.into_boxed_slice(), member)),
                     );
                 }
                 Level::Service => {
                     older.extend(
-                        older_service_values(name).map(|it| (it.into_boxed_slice(), member)),
+                        older_service_values(written).map(|it| (it.into_boxed_slice(), member)),
                     );
                 }
             }
@@ -134,44 +146,53 @@ impl StickyTable {
         Some(Found { member, is_current_format: false })
     }
 
-    /// Whether values are sealed: [`StickyTable::find_sealed`] reads them then.
+    /// What `value` means at `now_s`, seconds since 1970, whatever the member's state.
+    ///
+    /// # Errors
+    /// Why it pins to nobody: `Unknown`, and where values are sealed also `Forged`, `Expired`, or
+    /// `Gone` for an authentic value whose member left.
+    pub fn read(&self, value: &[u8], now_s: u64) -> Result<Reading, StickyOutcome> {
+        let hashed = || {
+            let found = self.find(value).ok_or(StickyOutcome::Unknown)?;
+            Ok(Reading { found, is_aging: false, issued_s: None })
+        };
+        let Some(Sealed { seal, .. }) = self.sealed.as_deref() else { return hashed() };
+        let Some(Opened { pin, key }) = seal.open(value) else {
+            if seal.accepts_hash(now_s)
+                && let Ok(mut reading) = hashed()
+            {
+                reading.found.is_current_format = false;
+                return Ok(reading);
+            }
+            let is_sealed = value.len() == VALUE_CHARS;
+            return Err(if is_sealed { StickyOutcome::Forged } else { StickyOutcome::Unknown });
+        };
+        let standing = seal.standing(pin, now_s);
+        if matches!(standing, Standing::Expired | Standing::Ahead) {
+            return Err(StickyOutcome::Expired);
+        }
+        let &member = self.current.get(&pin.server).ok_or(StickyOutcome::Gone)?;
+        Ok(Reading {
+            found: Found { member, is_current_format: key == 0 },
+            is_aging: standing == Standing::Aging,
+            issued_s: Some(pin.issued_s),
+        })
+    }
+
+    /// Whether a value that pins to nobody, for this reason, did once pin to a member: with hashes
+    /// one of today's format, which nobody can check.
+    #[must_use]
+    pub fn names_lost_member(&self, value: &[u8], reason: StickyOutcome) -> bool {
+        match self.sealed {
+            None => Self::is_well_formed(value),
+            Some(_) => reason == StickyOutcome::Gone,
+        }
+    }
+
+    /// Whether values are sealed.
     #[must_use]
     pub fn is_sealed(&self) -> bool {
         self.sealed.is_some()
-    }
-
-    /// What `value` means at `now_s`, seconds since 1970.
-    #[must_use]
-    pub fn find_sealed(&self, value: &[u8], now_s: u64) -> SealedFound {
-        let Some(Sealed { seal, .. }) = self.sealed.as_deref() else {
-            return SealedFound::nobody(StickyOutcome::Unknown);
-        };
-        if let Some(Opened { pin, key }) = seal.open(value) {
-            let standing = seal.standing(pin, now_s);
-            if matches!(standing, Standing::Expired | Standing::Ahead) {
-                return SealedFound::nobody(StickyOutcome::Expired);
-            }
-            let Some(&member) = self.current.get(&pin.server) else {
-                return SealedFound::nobody(StickyOutcome::Gone);
-            };
-            let is_rotated = key > 0;
-            return SealedFound {
-                member: Some(member),
-                outcome: if is_rotated { StickyOutcome::Rewritten } else { StickyOutcome::Pinned },
-                is_due: is_rotated || standing == Standing::Aging,
-                issued_s: Some(pin.issued_s),
-            };
-        }
-        match self.find(value) {
-            Some(Found { member, .. }) if seal.accepts_hash(now_s) => SealedFound {
-                member: Some(member),
-                outcome: StickyOutcome::Rewritten,
-                is_due: true,
-                issued_s: None,
-            },
-            _ if value.len() == VALUE_CHARS => SealedFound::nobody(StickyOutcome::Forged),
-            _ => SealedFound::nobody(StickyOutcome::Unknown),
-        }
     }
 
     /// The sealed value that pins to `member` from `now_s` on, or, with the time of an earlier
@@ -205,6 +226,12 @@ impl StickyTable {
         }
     }
 
+    /// Whether `value` is of today's format, whoever it names.
+    #[must_use]
+    pub fn is_well_formed(value: &[u8]) -> bool {
+        parse_key(value).is_some()
+    }
+
     /// The whole line `Set-Cookie: name=value; Path=/…\r\n` that pins to `member`; empty for a
     /// member that the service does not have.
     #[must_use]
@@ -217,6 +244,13 @@ impl StickyTable {
 fn split_at_value(line: &[u8]) -> (&[u8], &[u8]) {
     let at = line.iter().position(|&byte| byte == b'=').map_or(0, |at| at + 1);
     line.split_at_checked(at).unwrap_or((line, &[]))
+}
+
+/// The line that deletes a cookie `name` that was set with the attributes of `cookie`.
+pub(super) fn render_deletion(cookie: &StickyCookie, name: &str) -> Box<[u8]> {
+    // `Max-Age=0` deletes (RFC 6265 §5.2.2); clients match the rest to find it.
+    let gone = StickyCookie { name: name.to_owned(), max_age: Some(0), ..cookie.clone() };
+    render(&gone, b"").into_boxed_slice()
 }
 
 /// As Go's `http.Cookie.String`: attributes that are set, always in this order.
@@ -249,6 +283,9 @@ fn render(cookie: &StickyCookie, value: &[u8]) -> Vec<u8> {
         Some(SameSite::Strict) => b"; SameSite=Strict",
         None => b"",
     });
+    if cookie.partitioned {
+        line.extend_from_slice(b"; Partitioned");
+    }
     line.extend_from_slice(b"\r\n");
     line
 }

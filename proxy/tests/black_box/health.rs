@@ -1,7 +1,7 @@
 //! Active health checks: the probe, what follows from it, and how far the news travels.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::support::{
     Client, Driver, Next, Origin, Setup, Sundew, app_with, eventually, on_both_drivers, pin_of,
@@ -13,6 +13,7 @@ on_both_drivers!(
     a_dead_server_is_down_before_the_interval_has_passed,
     no_healthy_server_is_503_without_a_cookie,
     every_worker_hears_of_a_change,
+    one_bad_probe_of_many_moves_nobody_where_a_threshold_says_so,
     the_probe_is_what_the_configuration_says,
     the_state_of_a_server_survives_a_reload,
 );
@@ -134,6 +135,31 @@ fn every_worker_hears_of_a_change(driver: Driver) {
     wait_for_servers(&proxy, &["a", "b"]);
     b.set_healthy(false);
     seen_by_all("a");
+}
+
+fn one_bad_probe_of_many_moves_nobody_where_a_threshold_says_so(driver: Driver) {
+    let probes = Arc::new(AtomicUsize::new(0));
+    let is_dead = Arc::new(AtomicBool::new(false));
+    let (count, switch) = (Arc::clone(&probes), Arc::clone(&is_dead));
+    let flapping = Origin::scripted(move |exchange| {
+        let is_probe = exchange.request.line().contains("/health");
+        let is_bad = is_probe
+            && (count.fetch_add(1, Ordering::SeqCst) % 2 == 0 || switch.load(Ordering::SeqCst));
+        let status = if is_bad { 503 } else { 200 };
+        exchange.send(format!("HTTP/1.1 {status} X\r\nContent-Length: 1\r\n\r\na"));
+        Next::KeepAlive
+    });
+    let b = Origin::named("b");
+    let check = "sticky: {cookie: {name: sid}}\n\
+                 healthCheck: {path: /health, interval: 20ms, unhealthyThreshold: 2}";
+    let proxy = Setup::new(driver, app_with(check, &[&flapping.url(), &b.url()])).start();
+    let pinned = format!("sid={}", pin_of(&flapping.url()));
+    eventually("twenty probes, every second one bad", || {
+        assert_eq!(Client::fetch_with_cookie(proxy.address(), &pinned).text(), "a");
+        (probes.load(Ordering::SeqCst) >= 20).then_some(())
+    });
+    is_dead.store(true, Ordering::SeqCst);
+    wait_for_servers(&proxy, &["b"]);
 }
 
 fn the_probe_is_what_the_configuration_says(driver: Driver) {

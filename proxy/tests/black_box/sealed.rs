@@ -23,6 +23,8 @@ on_both_drivers!(
     a_pin_to_a_server_that_left_is_gone,
     a_pinned_server_that_refuses_is_replaced_by_a_sealed_pin,
     both_levels_may_be_sealed,
+    strict_refuses_who_had_a_server_and_nobody_else,
+    a_sealed_pin_moves_to_another_name_of_its_cookie,
     a_key_that_spoils_later_stays,
     a_key_file_that_is_replaced_is_read_at_once,
     a_bad_key_file_refuses_the_start,
@@ -329,6 +331,51 @@ fn both_levels_may_be_sealed(driver: Driver) {
             assert_eq!((again.text(), again.field("Set-Cookie")), (first.text(), None));
         }
     }
+}
+
+fn strict_refuses_who_had_a_server_and_nobody_else(driver: Driver) {
+    let (a, b) = (Origin::named("a"), Origin::named("b"));
+    let keys = Keys::new(&["k", "stranger"]);
+    let sticky = |key, more| keys.sticky(&[key], more).replace("}}", "}, strict: true}");
+    let with = |key, more, url: &str| app_with(&sticky(key, more), &[url]);
+    let lifetime = ", lifetime: 2s";
+    let short = Setup::new(driver, with("k", lifetime, &a.url())).start();
+    let to_a = value(&Client::fetch(short.address(), "/"));
+    let proxy = Setup::new(driver, with("k", "", &b.url())).start();
+    let stranger = Setup::new(driver, with("stranger", "", &a.url())).start();
+    let forged = value(&Client::fetch(stranger.address(), "/"));
+
+    let refused = Client::fetch_with_cookie(proxy.address(), &format!("sid={to_a}"));
+    assert_eq!((refused.status, refused.field("Set-Cookie")), (502, None), "{refused:?}");
+    for sid in [forged, pin_of(&a.url()), "0123456789abcdef".to_owned(), String::new()] {
+        let (server, fresh) = ask(&proxy, &sid);
+        assert_eq!((server.as_str(), fresh.map(|it| it.len())), ("b", Some(60)), "{sid}");
+    }
+    // A pin that has ended is none: its client would be refused for ever.
+    let (_, fresh) = eventually("the pin ends", || {
+        let answer = ask(&short, &to_a);
+        answer.1.is_some().then_some(answer)
+    });
+    assert_eq!(ask(&short, &fresh.expect("a new pin")), pinned("a"));
+}
+
+fn a_sealed_pin_moves_to_another_name_of_its_cookie(driver: Driver) {
+    let (a, b) = (Origin::named("a"), Origin::named("b"));
+    let keys = Keys::new(&["k"]);
+    let urls = [a.url(), b.url()];
+    let with = |more| app_with(&keys.sticky(&["k"], more), &[&urls[0], &urls[1]]);
+    let before = Setup::new(driver, with("").replace("name: sid", "name: old")).start();
+    let first = Client::fetch(before.address(), "/");
+    let old = first.cookie("old").expect("a pin");
+    let proxy = Setup::new(driver, with(", previousNames: [old]")).start();
+    let moved = Client::fetch_with_cookie(proxy.address(), &format!("old={old}"));
+    let sid = value(&moved);
+    let lines = [format!("sid={sid}; Path=/"), "old=; Path=/; Max-Age=0".to_owned()];
+    assert_eq!(
+        (moved.text(), moved.all("Set-Cookie")),
+        (first.text(), lines.iter().map(String::as_str).collect())
+    );
+    assert_eq!(ask(&proxy, &sid), pinned(&first.text()));
 }
 
 fn a_key_that_spoils_later_stays(driver: Driver) {

@@ -10,6 +10,7 @@ on_both_drivers!(
     an_end_of_one_direction_leaves_the_other_open,
     bytes_around_the_101_are_not_lost,
     a_refused_upgrade_is_an_ordinary_response,
+    a_connection_whose_upgrade_was_declined_is_not_used_again,
     a_101_that_was_not_asked_for_is_a_bad_gateway,
     a_101_to_another_protocol_is_a_bad_gateway,
     h2c_is_never_forwarded,
@@ -143,6 +144,22 @@ fn a_refused_upgrade_is_an_ordinary_response(driver: Driver) {
         assert_eq!((response.status, response.text().as_str()), (200, "a"));
     }
     assert_eq!(proxy.access_records(3)[2].number("DownstreamStatus"), 200);
+}
+
+/// Node's parser, after an upgrade that it declined, swallows the next malformed request and all
+/// that follows: another client would wait for ever.
+fn a_connection_whose_upgrade_was_declined_is_not_used_again(driver: Driver) {
+    let origin = Origin::named("a");
+    let proxy = start(driver, &origin);
+    let mut client = Client::connect(proxy.address());
+    for connections in [1, 2] {
+        client.send(ASK);
+        assert_eq!(client.response().status, 200);
+        client.send("GET / HTTP/1.1\r\nHost: example.test\r\n\r\n");
+        assert_eq!(client.response().status, 200);
+        assert_eq!(origin.connections(), connections + 1);
+        proxy.access_records(2 * connections);
+    }
 }
 
 fn a_101_that_was_not_asked_for_is_a_bad_gateway(driver: Driver) {

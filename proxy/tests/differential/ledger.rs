@@ -179,6 +179,11 @@ impl Ledger {
         self.sent[since..].iter().filter(is_missing)
     }
 
+    /// What was sent on a connection, and how often each part of it was seen.
+    pub(crate) fn of(&self, connection: u64) -> impl Iterator<Item = &Sent> {
+        self.sent.iter().filter(move |sent| sent.connection == connection)
+    }
+
     /// How many requests have been noted.
     pub(crate) fn len(&self) -> usize {
         self.sent.len()

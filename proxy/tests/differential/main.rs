@@ -25,7 +25,6 @@ mod script;
 )]
 mod support;
 
-use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::{env, fs};
@@ -134,11 +133,9 @@ fn show(plan: Plan, report: &Report) {
         let of = finding.connection.map_or_else(String::new, |it| format!(" (connection {it})"));
         say(&format!("FINDING{of} {}", finding.what));
     }
-    let connections: BTreeSet<u64> =
-        report.findings.iter().filter_map(|it| it.connection).collect();
-    for number in connections.into_iter().take(SHOWN_MAX) {
-        let bytes = Script::new(plan.seed, number).bytes;
+    for (number, seen) in report.seen.iter().take(SHOWN_MAX) {
+        let bytes = Script::new(plan.seed, *number).bytes;
         say(&format!("connection {number}: --seed {} --only {number}", plan.seed));
-        say(&format!("{}", bytes.escape_ascii()));
+        say(&format!("{}\n{seen}", bytes.escape_ascii()));
     }
 }

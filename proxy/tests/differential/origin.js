@@ -41,6 +41,11 @@ const server = http.createServer(options, (request, response) => {
   });
 });
 server.on('clientError', (error, socket) => {
+  // Behind what was refused comes the rest of its body, and is refused again.
+  if (socket.isRefused) {
+    return;
+  }
+  socket.isRefused = true;
   // A body that ends with its connection is no bytes that were refused.
   if (String(error.code).startsWith('HPE_') && error.code !== 'HPE_INVALID_EOF_STATE') {
     const [method, target] = error.rawPacket.toString('latin1').split('\r\n', 1)[0].split(' ');

@@ -49,6 +49,8 @@ pub(crate) struct Report {
     /// Mutated requests that the model takes and that got another answer than 2xx.
     pub(crate) refused_though_valid: u64,
     pub(crate) findings: Vec<Finding>,
+    /// For each connection with a finding, what each origin saw of it.
+    pub(crate) seen: BTreeMap<u64, String>,
     pub(crate) elapsed: Duration,
 }
 
@@ -145,7 +147,18 @@ pub(crate) fn run(driver: Driver, plan: Plan) -> Report {
         }
         next = until;
     }
-    finish(scene, plan, &mut report.findings);
+    let ledgers = finish(scene, plan, &mut report.findings);
+    for number in report.findings.iter().filter_map(|it| it.connection) {
+        report.seen.entry(number).or_insert_with(|| {
+            let mut text = String::new();
+            for (name, ledger) in &ledgers {
+                for sent in ledger.of(number) {
+                    let _ = writeln!(text, "  {name}: {sent:?}");
+                }
+            }
+            text
+        });
+    }
     report.elapsed = begin.elapsed();
     report
 }
@@ -288,7 +301,7 @@ fn compare(
 
 /// Ends the proxy, and with it every connection to an origin, and takes the last reports: those in
 /// front of that of a last request, which goes to the origin directly.
-fn finish(scene: Scene, plan: Plan, findings: &mut Vec<Finding>) {
+fn finish(scene: Scene, plan: Plan, findings: &mut Vec<Finding>) -> Vec<(&'static str, Ledger)> {
     let Scene { mut proxy, mut origins, _folder } = scene;
     proxy.terminate();
     for (origin, _, ledger) in &mut origins {
@@ -307,4 +320,5 @@ fn finish(scene: Scene, plan: Plan, findings: &mut Vec<Finding>) {
             findings.push(Finding { what: format!("{}: {}", origin.name, found.what), ..found });
         }
     }
+    origins.into_iter().map(|(origin, _, ledger)| (origin.name, ledger)).collect()
 }

@@ -1,7 +1,7 @@
 //! Tests of `check`: balancer; named by their sentences.
 
 use super::*;
-use crate::model::{Endpoint, LoadBalancer, SameSite, ServiceKind, StickyCookie};
+use crate::model::{CookieCache, Endpoint, LoadBalancer, SameSite, ServiceKind, StickyCookie};
 
 /// A dynamic file with one router `r` on `app`, whose `loadBalancer` has these lines.
 fn balancer_file(body: &str) -> String {
@@ -65,6 +65,10 @@ fn cookie_attributes_have_the_defaults_of_traefik() {
         path: Some("/".to_owned()),
         domain: None,
         sealing: None,
+        partitioned: false,
+        previous_names: Vec::new(),
+        hide: false,
+        cache: CookieCache::Off,
     };
     assert_eq!(bare, default);
     assert_eq!(cookie("{name: c, maxAge: 0}").max_age, None);

@@ -62,9 +62,11 @@ fn mutated() -> impl Strategy<Value = String> {
 }
 
 fn assert_safe(cookie: Option<&StickyCookie>) {
-    let Some(StickyCookie { name, path, domain, .. }) = cookie else { return };
+    let Some(StickyCookie { name, path, domain, previous_names, .. }) = cookie else { return };
     let is_safe = |it: &String| it.bytes().all(|it| (b' '..=b'~').contains(&it) && it != b';');
-    assert!(!name.is_empty() && is_safe(name), "{name:?}");
+    for name in std::iter::once(name).chain(previous_names) {
+        assert!(!name.is_empty() && is_safe(name), "{name:?}");
+    }
     assert!([path, domain].into_iter().flatten().all(is_safe), "{path:?} {domain:?}");
 }
 

@@ -22,7 +22,7 @@ fn model() -> (Model, TempDir) {
          acceptHashUntil: 2027-06-01",
         keys[0], keys[1]
     );
-    let servers = format!("servers: [{{url: '{A}'}}, {{url: '{B}'}}]");
+    let servers = format!("servers: [{{url: '{A}'}}, {{url: '{B}', id: b}}]");
     let text = format!(
         "http:\n  services:\n    \
          plain: {{loadBalancer: {{sticky: {{cookie: {{name: p}}}}, {servers}}}}}\n    \
@@ -63,6 +63,14 @@ fn what_was_made_is_explained() {
             )
         );
     }
+}
+
+#[test]
+fn a_server_may_be_named_by_its_id() {
+    let (model, _folder) = model();
+    let by_id = words(&model, &made(&model, "app", "b"), NOW_S);
+    assert!(by_id.starts_with(&format!("app@file: {B}; pinned")), "{by_id}");
+    assert_eq!(made(&model, "plain", "b"), made(&model, "plain", B));
 }
 
 #[test]

@@ -109,6 +109,8 @@ fn probe_every_second(model: &mut Model) {
                 timeout: PROBE_INTERVAL,
                 headers: Vec::new(),
                 follow_redirects: true,
+                healthy_threshold: 1,
+                unhealthy_threshold: 1,
             });
         }
     }

@@ -5,6 +5,7 @@
 //! still meant and hands it on.
 
 mod probe;
+mod streak;
 mod target;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
+use self::streak::Streak;
 use super::resolve::Names;
 
 /// Probes in flight at a time, over all services: bounds descriptors and memory whatever the
@@ -44,6 +46,8 @@ pub struct Verdict {
     task: u64,
     /// Why it is not healthy.
     pub outcome: Result<(), Unhealthy>,
+    /// There were enough of its kind in a row: the server is up, or down.
+    pub is_decided: bool,
 }
 
 /// Why a probe failed, for the log.
@@ -198,6 +202,7 @@ async fn watch(
     permits: Arc<Semaphore>,
     verdicts: mpsc::UnboundedSender<Verdict>,
 ) {
+    let mut streak = Streak::default();
     loop {
         // Never closed, so an error cannot happen; without a permit the probe is sent all the same.
         let permit = permits.acquire().await.ok();
@@ -208,7 +213,8 @@ async fn watch(
             Ok(()) => target.check.interval,
             Err(_) => target.check.unhealthy_interval,
         };
-        if verdicts.send(Verdict { key: key.clone(), task, outcome }).is_err() {
+        let is_decided = streak.note(outcome.is_ok(), &target.check);
+        if verdicts.send(Verdict { key: key.clone(), task, outcome, is_decided }).is_err() {
             return;
         }
         sleep_until(started + pause.max(PAUSE_MIN)).await;

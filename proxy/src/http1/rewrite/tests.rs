@@ -31,6 +31,7 @@ fn request_with(text: &str, target: Option<&str>, host: Option<&str>) -> String 
         control: &control,
         target: target.map(str::as_bytes),
         host: host.map(str::as_bytes),
+        hidden_cookies: &[],
         identity: &STRANGER,
     };
     write_request(&mut out, &rewrite);

@@ -8,16 +8,7 @@ const A: &str = "http://10.0.1.10:8080";
 const B: &str = "http://10.0.1.11:8080";
 
 fn cookie() -> StickyCookie {
-    StickyCookie {
-        name: "srv_id".to_owned(),
-        secure: false,
-        http_only: false,
-        same_site: None,
-        max_age: None,
-        path: Some("/".to_owned()),
-        domain: None,
-        sealing: None,
-    }
+    StickyCookie::named("srv_id")
 }
 
 fn table(members: &[&str], level: Level) -> StickyTable {
@@ -108,6 +99,35 @@ fn attributes_are_rendered_in_the_order_of_go() {
         it.same_site = Some(SameSite::Lax);
     });
     assert_eq!(all, "; Path=/a b; Domain=a.test; Max-Age=60; HttpOnly; Secure; SameSite=Lax");
+    let partitioned = with(|it| {
+        (it.secure, it.partitioned) = (true, true);
+        it.same_site = Some(SameSite::None);
+    });
+    assert_eq!(partitioned, "; Path=/; Secure; SameSite=None; Partitioned");
+}
+
+#[test]
+fn a_deletion_has_the_attributes_by_which_clients_find_the_cookie() {
+    let mut cookie = StickyCookie { max_age: Some(60), ..cookie() };
+    cookie.domain = Some("a.test".to_owned());
+    (cookie.secure, cookie.partitioned) = (true, true);
+    let line = String::from_utf8(render_deletion(&cookie, "old").to_vec()).unwrap();
+    let attributes = "Path=/; Domain=a.test; Max-Age=0; Secure; Partitioned";
+    assert_eq!(line, format!("Set-Cookie: old=; {attributes}\r\n"));
+}
+
+#[test]
+fn a_server_with_an_id_is_pinned_by_it_and_found_by_its_url() {
+    let member = Member { name: "app-1", former_name: Some(A) };
+    let table = StickyTable::new(&cookie(), [member, B.into()].into_iter(), Level::Server);
+    let value = current_value("app-1");
+    assert_eq!(table.find(&value), found(0, true));
+    assert!(table.set_cookie_line(0).starts_with(&[b"Set-Cookie: srv_id=", &value[..]].concat()));
+    for value in ["7ada663d74f94374", A, "1389b137344077b6"] {
+        assert_eq!(table.find(value.as_bytes()), found(0, false), "{value}");
+    }
+    assert_eq!(table.find(b"app-1"), None, "no release wrote that");
+    assert_eq!(table.find(b"07b59cda945c6a18"), found(1, true));
 }
 
 #[test]
@@ -134,36 +154,36 @@ fn sealed_table(members: &[&str], keys: &[u8], accept_hash_until_s: Option<u64>)
     table.with_seal(&cookie, "app@file")
 }
 
-fn sealed(
-    member: Option<u16>,
-    outcome: StickyOutcome,
-    is_due: bool,
+fn pinned(
+    member: u16,
+    is_current_format: bool,
+    is_aging: bool,
     issued_s: Option<u64>,
-) -> SealedFound {
+) -> Result<Reading, StickyOutcome> {
     let issued_s = issued_s.map(|it| u32::try_from(it).unwrap());
-    SealedFound { member, outcome, is_due, issued_s }
+    Ok(Reading { found: Found { member, is_current_format }, is_aging, issued_s })
 }
 
 #[test]
 fn a_sealed_value_is_found_renewed_and_ended() {
-    use StickyOutcome::{Expired, Forged, Gone, Pinned, Rewritten};
+    use StickyOutcome::{Expired, Forged, Gone};
     let table = sealed_table(&[A, B], &[1], None);
     let value = table.seal(1, None, NOW_S, [7; 12]).unwrap();
     for (name, members, keys, later_s, want) in [
-        ("new", &[A, B][..], &[1][..], 0, sealed(Some(1), Pinned, false, Some(NOW_S))),
-        ("aging", &[A, B], &[1], 450, sealed(Some(1), Pinned, true, Some(NOW_S))),
-        ("expired", &[A, B], &[1], 1800, sealed(None, Expired, false, None)),
-        ("rotated", &[A, B], &[2, 1], 0, sealed(Some(1), Rewritten, true, Some(NOW_S))),
-        ("moved", &[B, A], &[1], 0, sealed(Some(0), Pinned, false, Some(NOW_S))),
-        ("gone", &[A], &[1], 0, sealed(None, Gone, false, None)),
-        ("gone and expired", &[A], &[1], 1800, sealed(None, Expired, false, None)),
-        ("forged", &[A, B], &[2], 0, sealed(None, Forged, false, None)),
+        ("new", &[A, B][..], &[1][..], 0, pinned(1, true, false, Some(NOW_S))),
+        ("aging", &[A, B], &[1], 450, pinned(1, true, true, Some(NOW_S))),
+        ("expired", &[A, B], &[1], 1800, Err(Expired)),
+        ("rotated", &[A, B], &[2, 1], 0, pinned(1, false, false, Some(NOW_S))),
+        ("moved", &[B, A], &[1], 0, pinned(0, true, false, Some(NOW_S))),
+        ("gone", &[A], &[1], 0, Err(Gone)),
+        ("gone and expired", &[A], &[1], 1800, Err(Expired)),
+        ("forged", &[A, B], &[2], 0, Err(Forged)),
     ] {
-        let found = sealed_table(members, keys, None).find_sealed(&value, NOW_S + later_s);
+        let found = sealed_table(members, keys, None).read(&value, NOW_S + later_s);
         assert_eq!(found, want, "{name}");
     }
-    let early = table.find_sealed(&value, NOW_S - 61);
-    assert_eq!(early, sealed(None, Expired, false, None), "from the future");
+    let early = table.read(&value, NOW_S - 61);
+    assert_eq!(early, Err(Expired), "from the future");
 }
 
 #[test]
@@ -172,30 +192,29 @@ fn a_renewed_value_keeps_the_time_of_its_first_and_ends_by_it() {
     let mut value = table.seal(0, None, NOW_S, [0; 12]).unwrap();
     let mut renewals = 0;
     for now_s in (NOW_S..NOW_S + 43_200).step_by(100) {
-        let found = table.find_sealed(&value, now_s);
-        assert_eq!((found.member, found.outcome), (Some(0), StickyOutcome::Pinned), "{now_s}");
-        if found.is_due {
+        let reading = table.read(&value, now_s).unwrap();
+        assert_eq!(reading.found, Found { member: 0, is_current_format: true }, "{now_s}");
+        if reading.is_aging {
             renewals += 1;
-            value = table.seal(0, found.issued_s, now_s, [renewals; 12]).unwrap();
+            value = table.seal(0, reading.issued_s, now_s, [renewals; 12]).unwrap();
         }
     }
     assert_eq!(renewals, 86, "every 500 s: the first time past a quarter of the idle timeout");
-    let end = table.find_sealed(&value, NOW_S + 43_200);
-    assert_eq!(end.outcome, StickyOutcome::Expired);
+    assert_eq!(table.read(&value, NOW_S + 43_200), Err(StickyOutcome::Expired));
 }
 
 #[test]
 fn a_hash_pins_where_values_are_sealed_until_its_date() {
-    use StickyOutcome::{Rewritten, Unknown};
+    use StickyOutcome::Unknown;
     let table = sealed_table(&[A, B], &[1], Some(NOW_S));
     for value in ["07b59cda945c6a18", B] {
-        let found = table.find_sealed(value.as_bytes(), NOW_S - 1);
-        assert_eq!(found, sealed(Some(1), Rewritten, true, None), "{value}");
-        let late = table.find_sealed(value.as_bytes(), NOW_S);
-        assert_eq!(late, sealed(None, Unknown, false, None), "{value}");
+        let found = table.read(value.as_bytes(), NOW_S - 1);
+        assert_eq!(found, pinned(1, false, false, None), "{value}");
+        let late = table.read(value.as_bytes(), NOW_S);
+        assert_eq!(late, Err(Unknown), "{value}");
     }
-    let unknown = table.find_sealed(b"0123456789abcdef", NOW_S - 1);
-    assert_eq!(unknown, sealed(None, Unknown, false, None));
+    let unknown = table.read(b"0123456789abcdef", NOW_S - 1);
+    assert_eq!(unknown, Err(Unknown));
 }
 
 #[test]
@@ -211,4 +230,30 @@ fn the_line_of_a_sealed_pin_has_its_attributes_and_is_never_a_hash() {
     assert_eq!(plain.set_cookie_pieces(0, None).concat(), plain.set_cookie_line(0));
     assert_eq!(plain.seal(0, None, NOW_S, [7; 12]), None);
     assert!(!plain.is_sealed() && table.is_sealed());
+}
+
+#[test]
+fn only_an_authentic_value_can_name_a_member_that_left() {
+    use StickyOutcome::{Expired, Forged, Gone, Unknown};
+    let (plain, sealed) = (table(&[A], Level::Server), sealed_table(&[A], &[1], None));
+    for (value, reason, by_hash, by_seal) in [
+        (&b"0123456789abcdef"[..], Unknown, true, false),
+        (b"0123456789abcdeF", Unknown, false, false),
+        (b"", Unknown, false, false),
+        (&[b'A'; 60], Forged, false, false),
+        (&[b'A'; 60], Expired, false, false),
+        (&[b'A'; 60], Gone, false, true),
+    ] {
+        assert_eq!(plain.names_lost_member(value, reason), by_hash, "{reason:?}");
+        assert_eq!(sealed.names_lost_member(value, reason), by_seal, "{reason:?}");
+    }
+}
+
+#[test]
+fn the_oldest_hash_may_be_as_long_as_a_sealed_value() {
+    let url = format!("http://{}.test:8080", "a".repeat(43));
+    assert_eq!(url.len(), VALUE_CHARS);
+    let table = sealed_table(&[A, &url], &[1], Some(NOW_S));
+    assert_eq!(table.read(url.as_bytes(), NOW_S - 1), pinned(1, false, false, None));
+    assert_eq!(table.read(url.as_bytes(), NOW_S), Err(StickyOutcome::Forged));
 }
