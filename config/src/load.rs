@@ -110,7 +110,7 @@ impl Loader {
         };
         let (files, broken) =
             dynamic_files(&root, &self.statics.model, lenient).map_err(|it| vec![it])?;
-        let (files, keys, model, mut diagnostics) = self.settle(&root, files, broken)?;
+        let Settled { files, keys, model, mut diagnostics } = self.settle(&root, files, broken)?;
         diagnostics.retain(|it| it.severity != Severity::Note);
         self.good = files.into_iter().map(|it| (it.source.file.clone(), it)).collect();
         self.keys = keys;
@@ -123,7 +123,7 @@ impl Loader {
         root: &Parsed,
         mut files: Vec<Arc<Parsed>>,
         broken: Diagnostics,
-    ) -> Result<(Vec<Arc<Parsed>>, KeyFiles, Model, Diagnostics), Diagnostics> {
+    ) -> Result<Settled, Diagnostics> {
         let is_directory = self.statics.model.file_provider.as_ref();
         let is_directory =
             is_directory.is_some_and(|it| matches!(it.source, FileSource::Directory(_)));
@@ -133,13 +133,13 @@ impl Loader {
         loop {
             if errors.is_empty() {
                 let keys = KeyFiles::read(key_files(root, &files), &self.keys);
-                let (model, mut found) =
+                let (model, mut diagnostics) =
                     check_dynamic(root, &files, &keys, &self.statics, self.options, false);
-                errors = found.extract_if(.., |it| it.severity == Severity::Error).collect();
+                errors = diagnostics.extract_if(.., |it| it.severity == Severity::Error).collect();
                 if errors.is_empty() {
-                    found.extend(kept);
-                    found.sort_by(|a, b| a.place.cmp(&b.place));
-                    return Ok((files, keys, model, found));
+                    diagnostics.extend(kept);
+                    diagnostics.sort_by(|a, b| a.place.cmp(&b.place));
+                    return Ok(Settled { files, keys, model, diagnostics });
                 }
             }
             let bad: BTreeSet<PathBuf> = errors.iter().map(|it| it.place.file.clone()).collect();
@@ -186,6 +186,14 @@ impl Loader {
         }
         directories.into_iter().collect()
     }
+}
+
+/// What a reload came to.
+struct Settled {
+    files: Vec<Arc<Parsed>>,
+    keys: KeyFiles,
+    model: Model,
+    diagnostics: Diagnostics,
 }
 
 fn has_error(diagnostics: &[Diagnostic]) -> bool {
