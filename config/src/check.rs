@@ -2,6 +2,7 @@
 //! that is wrong by itself. Reads no files. Called by `load`.
 
 mod access_log;
+mod composite;
 mod cookie;
 mod cookie_name;
 mod dynamic;

@@ -114,6 +114,12 @@ CONNECTIONS = [
     act(SERVER, b"x") + act(SERVER, b"xx", 1) + act(NEW, GET) + act(ANSWER, OK),
     act(NEW, GET) + act(RELOAD) + act(ANSWER, OK) + act(SEND, GET) + act(ANSWER, OK) + act(RELOAD, place=3) + act(SEND, GET) + act(ANSWER, OK),
     act(NEW, b"GET / HTTP/1.1\r\nHost: a\r\nCookie: sid=0123456789abcdef\r\n") + act(SEND, b"X: y\r\n\r\n") + act(ANSWER, OK[:20]) + act(ANSWER, OK[20:]),
+    act(RELOAD, b"x", 2) + act(NEW, POST) + act(NEW, GET) + act(RELOAD, b"xx", 2) + act(SEND, GET) + act(RELOAD, place=2) + act(SEND, GET) + act(ANSWER, OK),
+    act(NEW, b"POST /s HTTP/1.1\r\nHost: a\r\nContent-Length: 28\r\n\r\n" + GET) + act(ANSWER, OK) + act(SEND, GET) + act(ANSWER, OK),
+    act(NEW, POST) + act(ANSWER, OK) + act(SEND, GET) + act(ANSWER, OK),
+    act(NEW, OLD) + act(ANSWER, OK_CLOSE) + act(SRESET),
+    act(NEW, OLD) + act(ANSWER, OK_CHUNKED[:-9]) + act(SCLOSE),
+    act(NEW, GET) + act(ANSWER, OK) + act(NEW, GET) + act(ANSWER, OK + OK) + act(SEND, GET) + act(ANSWER, OK) + act(ANSWER, OK) + act(SEND, GET, place=1) + act(ANSWER, OK),
     act(NEW, b"GET / HTTP/1.1\r\n") + act(SWEEP, place=3) + act(SEND, b"\r\n"),
     act(NEW, b"HEAD / HTTP/1.1\r\nHost a\r\n\r\n") + act(NEW, b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nIdempotency-Key: x\r\n\r\n.") + act(ANSWER, OK),
 ]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::scalar::{in_range, is_longer_than, parse_duration};
 use super::server::{URL_BYTES_MAX, has_whole_escapes};
-use crate::model::HealthCheck;
+use crate::model::{HealthCheck, HealthMode, PassiveHealthCheck};
 use crate::raw;
 use crate::source::At;
 
@@ -12,6 +12,8 @@ use crate::source::At;
 const INTERVAL: Duration = Duration::from_secs(30);
 /// Traefik's default.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Traefik's default.
+const FAILURE_WINDOW: Duration = Duration::from_secs(10);
 /// Probes in a row that a verdict may wait for; more would be a check that is off.
 const THRESHOLD_MAX: i64 = 1000;
 /// A shorter interval would be a load test of the server.
@@ -24,11 +26,18 @@ pub(super) fn health_check(raw: &raw::HealthCheck, at: &At<'_>) -> HealthCheck {
     if is_empty {
         at.wrong("nothing is written in it", "write at least `path: /`");
     }
-    if !matches!(raw.mode.as_str(), "" | "http") {
-        at.key("mode").unsupported_what(&format!("`{}`", raw.mode), "");
-    }
-    if !matches!(raw.scheme.to_ascii_lowercase().as_str(), "" | "http") {
-        at.key("scheme").unsupported_what(&format!("`{}`", raw.scheme), "");
+    let mode = match raw.mode.as_str() {
+        "" | "http" => HealthMode::Http,
+        "grpc" => HealthMode::Grpc,
+        // As Traefik takes whatever it does not know, but not in silence.
+        unknown => {
+            at.key("mode").wrong(format!("unknown mode `{unknown}`"), "write `http` or `grpc`");
+            HealthMode::Http
+        }
+    };
+    match (raw.scheme.to_ascii_lowercase().as_str(), mode) {
+        ("" | "http", _) | ("h2c", HealthMode::Grpc) => {}
+        _ => at.key("scheme").unsupported_what(&format!("`{}`", raw.scheme), ""),
     }
     let time =
         |key: &str, text: &Option<String>, default| period(&at.key(key), text.as_ref(), default);
@@ -37,6 +46,7 @@ pub(super) fn health_check(raw: &raw::HealthCheck, at: &At<'_>) -> HealthCheck {
     // Traefik believes every probe.
     let threshold = |key: &str, written| in_range(&at.key(key), written, 1..=THRESHOLD_MAX, 1);
     HealthCheck {
+        mode,
         path: path(&raw.path, &at.key("path")),
         method: method(&raw.method, &at.key("method")),
         status: number(raw.status).map(|it| in_range(&at.key("status"), Some(it), 100..=599, 200)),
@@ -49,6 +59,23 @@ pub(super) fn health_check(raw: &raw::HealthCheck, at: &At<'_>) -> HealthCheck {
         follow_redirects: raw.follow_redirects.unwrap_or(true),
         healthy_threshold: threshold("healthyThreshold", raw.healthy_threshold),
         unhealthy_threshold: threshold("unhealthyThreshold", raw.unhealthy_threshold),
+    }
+}
+
+/// A passive check; both of its numbers have Traefik's defaults.
+pub(super) fn passive_health_check(
+    raw: &raw::PassiveHealthCheck,
+    at: &At<'_>,
+) -> PassiveHealthCheck {
+    let window = raw.failure_window.as_ref();
+    PassiveHealthCheck {
+        failure_window: period(&at.key("failureWindow"), window, FAILURE_WINDOW),
+        failed_attempts_max: in_range(
+            &at.key("maxFailedAttempts"),
+            raw.max_failed_attempts,
+            1..=1_000,
+            1,
+        ),
     }
 }
 

@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::cookie::sticky;
-use super::dynamic::{Found, Reference, qualified, reference};
-use super::health_check::health_check;
+use super::dynamic::{Found, qualified};
+use super::health_check::{health_check, passive_health_check};
 use super::server::{server, server_id};
 use super::sticky_rules::sticky_rules;
 use crate::key_file::KeyFiles;
 use crate::model::{
-    HealthCheck, LoadBalancer, Server, Service, ServiceIndex, ServiceKind, TransportIndex,
-    Weighted, WeightedChild,
+    HealthCheck, LoadBalancer, Server, Service, ServiceIndex, ServiceKind, Strategy,
+    TransportIndex, Weighted, WeightedChild,
 };
 use crate::raw;
 use crate::source::At;
 
-/// Weighted services inside each other.
+/// Services inside each other.
 const NESTING_MAX: usize = 32;
 /// Server indexes are 16 bits wide, in the pin as in the tables.
 const SERVERS_MAX: usize = 65_535;
@@ -28,7 +28,7 @@ pub(super) struct Services<'a> {
     /// Checked ones; `None`: left out.
     done: HashMap<&'a str, Option<ServiceIndex>>,
     /// Being checked, outermost first.
-    open: Vec<&'a str>,
+    pub(super) open: Vec<&'a str>,
     pub(super) checked: Vec<Service>,
     /// Of each checked one, how many stand below each other under it.
     levels: Vec<usize>,
@@ -85,11 +85,8 @@ impl<'a> Services<'a> {
 
     fn push(&mut self, name: &str, kind: ServiceKind) -> Option<ServiceIndex> {
         let index = u32::try_from(self.checked.len()).ok().map(ServiceIndex)?;
-        let children = match &kind {
-            ServiceKind::LoadBalancer(_) => [].as_slice(),
-            ServiceKind::Weighted(it) => it.children.as_slice(),
-        };
-        let level = children.iter().map(|it| self.level(it.service) + 1).max().unwrap_or(0);
+        let children = kind.children();
+        let level = children.iter().map(|it| self.level(*it) + 1).max().unwrap_or(0);
         self.levels.push(level);
         self.checked.push(Service { name: qualified(name), kind });
         Some(index)
@@ -109,7 +106,7 @@ impl<'a> Services<'a> {
             raw.failover.is_some(),
         ];
         match written.iter().filter(|it| **it).count() {
-            0 => at.wrong("a service without a kind", "write `loadBalancer` or `weighted`"),
+            0 => at.wrong("a service without a kind", "write `loadBalancer` or another one"),
             1 => {}
             _ => {
                 at.wrong("a service of more than one kind", "keep one and move the others");
@@ -119,15 +116,32 @@ impl<'a> Services<'a> {
         if raw.middlewares.is_some() {
             return None;
         }
-        match (&raw.load_balancer, &raw.weighted) {
-            (Some(balancer), _) => self
-                .load_balancer(name, balancer, &at.key("loadBalancer"))
-                .map(ServiceKind::LoadBalancer),
-            (_, Some(weighted)) => {
-                self.weighted(name, weighted, &at.key("weighted")).map(ServiceKind::Weighted)
-            }
-            _ => None,
+        if let Some(balancer) = &raw.load_balancer {
+            let checked = self.load_balancer(name, balancer, &at.key("loadBalancer"));
+            return checked.map(ServiceKind::LoadBalancer);
         }
+        if self.open.len() > NESTING_MAX {
+            too_deep(at);
+            return None;
+        }
+        let kind = if let Some(it) = &raw.weighted {
+            self.weighted(name, it, &at.key("weighted")).map(ServiceKind::Weighted)
+        } else if let Some(it) = &raw.highest_random_weight {
+            let at = at.key("highestRandomWeight");
+            self.highest_random_weight(it, &at).map(ServiceKind::HighestRandomWeight)
+        } else if let Some(it) = &raw.mirroring {
+            self.mirroring(it, &at.key("mirroring")).map(ServiceKind::Mirroring)
+        } else if let Some(it) = &raw.failover {
+            self.failover(it, &at.key("failover")).map(ServiceKind::Failover)
+        } else {
+            None
+        };
+        let kind = kind?;
+        if kind.children().iter().any(|it| self.level(*it) >= NESTING_MAX) {
+            too_deep(at);
+            return None;
+        }
+        Some(kind)
     }
 
     fn load_balancer(
@@ -143,14 +157,26 @@ impl<'a> Services<'a> {
         let transport = self.transport(raw.servers_transport.as_deref(), at);
         let servers = servers(raw, at);
         warn_of_port_without_host(health_check.as_ref(), servers.as_deref(), at);
-        let known = check_strategy(raw.strategy.as_deref(), at);
-        known.then_some(LoadBalancer {
+        let strategy = strategy(raw.strategy.as_deref(), at)?;
+        if strategy == Strategy::Hrw && sticky.is_some() {
+            at.key("sticky").warning(
+                "`hrw` pins by the client's address and sets no cookie",
+                "remove `sticky`, or choose another strategy",
+            );
+        }
+        Some(LoadBalancer {
             servers: servers?,
-            sticky,
+            // As Traefik, which ignores it in silence.
+            sticky: sticky.filter(|_| strategy != Strategy::Hrw),
             sticky_rules,
             health_check,
             pass_host_header: raw.pass_host_header.unwrap_or(true),
             transport: transport?,
+            strategy,
+            passive_health_check: raw
+                .passive_health_check
+                .as_ref()
+                .map(|it| passive_health_check(it, &at.key("passiveHealthCheck"))),
         })
     }
 
@@ -170,34 +196,10 @@ impl<'a> Services<'a> {
     }
 
     fn weighted(&mut self, name: &str, raw: &raw::Weighted, at: &At<'a>) -> Option<Weighted> {
-        let children_at = at.key("services");
-        let too_deep = || {
-            let message = format!("weighted services nested deeper than {NESTING_MAX}");
-            children_at.wrong(message, "flatten them");
-        };
-        if self.open.len() > NESTING_MAX {
-            too_deep();
-            return None;
-        }
         let sticky = sticky(raw.sticky.as_ref(), &qualified(name), self.keys, at);
         let sticky_rules = sticky_rules(raw.sticky.as_ref(), sticky.is_some(), at);
         let propagates = raw.health_check.is_some();
-        if raw.services.is_empty() {
-            at.warning("a service without children answers 503", "add one under `services`");
-        }
-        let mut children = Some(Vec::with_capacity(raw.services.len()));
-        for (index, child) in raw.services.iter().enumerate() {
-            let checked = self.child(child, propagates, &children_at.index(index));
-            children = children.zip(checked).map(|(mut list, child)| {
-                list.push(child);
-                list
-            });
-        }
-        let children: Vec<WeightedChild> = children?;
-        if children.iter().any(|it| self.level(it.service) >= NESTING_MAX) {
-            too_deep();
-            return None;
-        }
+        let children = self.children(&raw.services, propagates, at)?;
         if let Some(cookie) = &sticky {
             self.warn_of_same_cookie(&cookie.name, &children, at);
         }
@@ -215,11 +217,10 @@ impl<'a> Services<'a> {
             }
             let sticky = match &service.kind {
                 ServiceKind::LoadBalancer(it) => &it.sticky,
-                ServiceKind::Weighted(it) => {
-                    below.extend(it.children.iter().map(|it| it.service));
-                    &it.sticky
-                }
+                ServiceKind::Weighted(it) => &it.sticky,
+                _ => &None,
             };
+            below.extend(service.kind.children());
             if sticky.as_ref().is_some_and(|it| it.name == cookie) {
                 let message = format!("the cookie `{cookie}` is also that of `{}`", service.name);
                 at.keys(&["sticky", "cookie"]).warning(
@@ -230,65 +231,30 @@ impl<'a> Services<'a> {
             }
         }
     }
-
-    fn child(
-        &mut self,
-        raw: &raw::WeightedService,
-        propagates: bool,
-        at: &At<'a>,
-    ) -> Option<WeightedChild> {
-        let weight = weight(raw.weight, &at.key("weight"));
-        let name_at = at.key("name");
-        let Reference::File(name) = reference(&raw.name, &name_at)? else {
-            name_at.wrong(
-                format!("`{}` cannot stand in a weighted service", raw.name),
-                "name a service of the file",
-            );
-            return None;
-        };
-        if let Some(position) = self.open.iter().position(|it| *it == name) {
-            let chain = self.open.get(position..).unwrap_or_default().join(" → ");
-            name_at.wrong(format!("services refer to each other: {chain} → {name}"), "");
-            return None;
-        }
-        let service = self.find(name, &name_at).ok()??;
-        if propagates && !self.has_health(service) {
-            name_at.wrong(
-                format!("`healthCheck` is written above, but `{name}` has none"),
-                format!("give `{name}` a `healthCheck`, or remove the one above"),
-            );
-            return None;
-        }
-        Some(WeightedChild { name: raw.name.clone(), service, weight })
-    }
-
-    fn has_health(&self, index: ServiceIndex) -> bool {
-        match self.checked.get(index.as_usize()).map(|it| &it.kind) {
-            Some(ServiceKind::LoadBalancer(it)) => it.health_check.is_some(),
-            Some(ServiceKind::Weighted(it)) => it.propagate_health,
-            None => false,
-        }
-    }
 }
 
-/// Whether the service can be built.
-fn check_strategy(strategy: Option<&str>, at: &At<'_>) -> bool {
-    let at = at.key("strategy");
-    match strategy {
-        None | Some("" | "wrr") => true,
-        Some(known @ ("p2c" | "hrw" | "leasttime")) => {
-            at.unsupported_what(&format!("`{known}`"), "write `wrr`");
-            true
-        }
+/// Reports a tower of services.
+fn too_deep(at: &At<'_>) {
+    at.wrong(format!("services nested deeper than {NESTING_MAX}"), "flatten them");
+}
+
+/// `None` after a report: the service cannot be built.
+fn strategy(written: Option<&str>, at: &At<'_>) -> Option<Strategy> {
+    match written {
+        None | Some("" | "wrr") => Some(Strategy::Wrr),
+        Some("p2c") => Some(Strategy::P2c),
+        Some("hrw") => Some(Strategy::Hrw),
+        Some("leasttime") => Some(Strategy::LeastTime),
         Some(unknown) => {
-            at.wrong(format!("unknown strategy `{unknown}`"), "write `wrr`");
-            false
+            let help = at.did_you_mean(unknown, ["wrr", "p2c", "hrw", "leasttime"].into_iter());
+            at.key("strategy").wrong(format!("unknown strategy `{unknown}`"), help);
+            None
         }
     }
 }
 
 /// 1 unless written; under Traefik a negative one takes part in nothing, like 0.
-fn weight(written: Option<i64>, at: &At<'_>) -> u32 {
+pub(super) fn weight(written: Option<i64>, at: &At<'_>) -> u32 {
     let written = written.unwrap_or(1);
     u32::try_from(written).unwrap_or_else(|_| {
         let help = "write 0 (takes part in no rotation) or more";

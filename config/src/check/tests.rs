@@ -1,6 +1,7 @@
 //! A file's text in, the exact lines and the model out.
 
 mod balancer;
+mod composite;
 mod dynamic;
 mod mutated;
 mod sealed;

@@ -7,7 +7,7 @@ use crate::check;
 use crate::model::{
     AccessLogOptions, EntryPoint, EntryPointIndex, LoadBalancer, LogLevel, LogOptions, Model,
     Router, RouterTarget, Service, ServiceIndex, ServiceKind, Settings, StaticModel, StickyCookie,
-    StickyRules, TransportIndex,
+    StickyRules, Strategy, TransportIndex,
 };
 use crate::rule::{Matcher, Rule};
 use crate::source::{At, Reports, Source};
@@ -42,6 +42,8 @@ pub fn from_flags(flags: &FlagOptions) -> Result<(StaticModel, Model), Diagnosti
         health_check: None,
         pass_host_header: true,
         transport: TransportIndex(0),
+        strategy: Strategy::Wrr,
+        passive_health_check: None,
     };
     let diagnostics = reports.into_diagnostics();
     if !diagnostics.is_empty() {

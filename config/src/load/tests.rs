@@ -68,7 +68,7 @@ const BY_DIRECTORY: &str = "providers: {file: {directory: DIR/conf.d}}\n";
 
 #[test]
 fn the_examples_are_good() {
-    let table: [(&str, (usize, usize), &[&str]); 5] = [
+    let table: [(&str, (usize, usize), &[&str]); 6] = [
         (
             "examples/traefik.yml",
             (2, 2),
@@ -76,6 +76,7 @@ fn the_examples_are_good() {
         ),
         ("examples/app.yml", (2, 2), &[]),
         ("examples/weighted.yml", (1, 3), &[]),
+        ("examples/composite.yml", (2, 6), &[]),
         ("examples/one-file.yml", (1, 1), &[]),
         ("examples/one-file.toml", (1, 1), &[]),
     ];

@@ -70,7 +70,7 @@ impl Model {
             ServiceKind::LoadBalancer(balancer) => {
                 Some((ServiceIndex(u32::try_from(position).ok()?), service, balancer))
             }
-            ServiceKind::Weighted(_) => None,
+            _ => None,
         })
     }
 }

@@ -20,6 +20,30 @@ pub enum ServiceKind {
     LoadBalancer(LoadBalancer),
     /// Chooses a child service.
     Weighted(Weighted),
+    /// Chooses a child service by the client's address.
+    HighestRandomWeight(HighestRandomWeight),
+    /// Passes requests on to a service, and copies of them to others.
+    Mirroring(Mirroring),
+    /// Passes requests on to a service, or to another where that one fails.
+    Failover(Failover),
+}
+
+impl ServiceKind {
+    /// The services that it refers to, in the order of the file; none for a load balancer.
+    #[must_use]
+    pub fn children(&self) -> Vec<ServiceIndex> {
+        let of = |children: &[WeightedChild]| children.iter().map(|it| it.service).collect();
+        match self {
+            Self::LoadBalancer(_) => Vec::new(),
+            Self::Weighted(it) => of(&it.children),
+            Self::HighestRandomWeight(it) => of(&it.children),
+            Self::Mirroring(it) => {
+                let mirrors = it.mirrors.iter().map(|mirror| mirror.service);
+                std::iter::once(it.service).chain(mirrors).collect()
+            }
+            Self::Failover(it) => vec![it.service, it.fallback],
+        }
+    }
 }
 
 /// `loadBalancer`: a set of servers.
@@ -37,6 +61,24 @@ pub struct LoadBalancer {
     pub pass_host_header: bool,
     /// How its servers are connected to.
     pub transport: TransportIndex,
+    /// How a server is chosen where no pin decides.
+    pub strategy: Strategy,
+    /// Ejection of servers that fail requests, off when `None`.
+    pub passive_health_check: Option<PassiveHealthCheck>,
+}
+
+/// `loadBalancer.strategy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// `wrr`: in turn, by weight.
+    #[default]
+    Wrr,
+    /// `p2c`: of two at random the one with less in flight; knows no weights.
+    P2c,
+    /// `hrw`: by a hash of the client's address; has no cookie.
+    Hrw,
+    /// `leasttime`: the one that answers soonest, by weight.
+    LeastTime,
 }
 
 /// One server of a load balancer. Its identity is `(service name, url)`.
@@ -114,6 +156,72 @@ pub struct Weighted {
     /// `healthCheck: {}`: a child all of whose servers are down is left out of the rotation.
     pub propagate_health: bool,
 }
+
+/// `highestRandomWeight`: the same service for the same client, without a cookie.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HighestRandomWeight {
+    /// In the order of the file.
+    pub children: Vec<WeightedChild>,
+    /// As [`Weighted::propagate_health`].
+    pub propagate_health: bool,
+}
+
+/// `mirroring`: what mirrors answer, nobody sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirroring {
+    /// Who answers.
+    pub service: ServiceIndex,
+    /// Who gets copies.
+    pub mirrors: Vec<Mirror>,
+    /// Copies come with their bodies.
+    pub mirror_body: bool,
+    /// A request with a longer body is served and not copied.
+    pub body_bytes_max: u64,
+    /// `healthCheck: {}` was written: a parent may ask for the health of `service`.
+    pub propagate_health: bool,
+}
+
+/// One mirror.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    /// The service that gets copies.
+    pub service: ServiceIndex,
+    /// Of how many requests in a hundred.
+    pub percent: u8,
+}
+
+/// `failover`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failover {
+    /// Who answers.
+    pub service: ServiceIndex,
+    /// Who answers while no server of `service` is up.
+    pub fallback: ServiceIndex,
+    /// `healthCheck: {}` was written: with both down the service itself is.
+    pub propagate_health: bool,
+    /// Answers of `service` that the client is not shown; the fallback is asked instead.
+    pub errors: Option<FailoverErrors>,
+}
+
+/// `failover.errors`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailoverErrors {
+    /// First and last status of each range; never empty.
+    pub status: Vec<(u16, u16)>,
+    /// Longest request body, since it is held until the answer is known; a longer one is 413.
+    pub body_bytes_max: u64,
+}
+
+impl FailoverErrors {
+    /// Whether an answer with this status is one.
+    #[must_use]
+    pub fn contains(&self, status: u16) -> bool {
+        self.status.iter().any(|(first, last)| (*first..=*last).contains(&status))
+    }
+}
+
+/// Longest body that is held for a mirror or a fallback where the file sets no limit of its own.
+pub const HELD_BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// One child of a weighted service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,9 +335,21 @@ pub enum SameSite {
     Strict,
 }
 
-/// `loadBalancer.healthCheck` over HTTP; times have Traefik's defaults.
+/// How a server is asked for its health.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HealthMode {
+    /// By a request whose status counts.
+    #[default]
+    Http,
+    /// By `grpc.health.v1.Health/Check`, which must say SERVING; in plain text.
+    Grpc,
+}
+
+/// `loadBalancer.healthCheck`; times have Traefik's defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
+    /// HTTP or gRPC; all but `hostname`, `port` and the times mean HTTP alone.
+    pub mode: HealthMode,
     /// Relative reference, resolved against the server's URL (an absolute path replaces).
     pub path: String,
     /// Method, GET unless written.
@@ -254,6 +374,16 @@ pub struct HealthCheck {
     pub healthy_threshold: u32,
     /// Bad probes in a row after which a server that was up is down.
     pub unhealthy_threshold: u32,
+}
+
+/// `loadBalancer.passiveHealthCheck`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassiveHealthCheck {
+    /// Failures count for so long, and so long an ejected server is left out unless an active
+    /// check brings it back.
+    pub failure_window: Duration,
+    /// So many failures eject, without a success between them; at least 1.
+    pub failed_attempts_max: u32,
 }
 
 /// `serversTransport`: how servers are connected to.

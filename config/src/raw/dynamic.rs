@@ -50,9 +50,9 @@ pub(crate) struct Router {
 pub(crate) struct Service {
     pub(crate) load_balancer: Option<LoadBalancer>,
     pub(crate) weighted: Option<Weighted>,
-    pub(crate) highest_random_weight: Option<Unsupported>,
-    pub(crate) mirroring: Option<Unsupported>,
-    pub(crate) failover: Option<Unsupported>,
+    pub(crate) highest_random_weight: Option<HighestRandomWeight>,
+    pub(crate) mirroring: Option<Mirroring>,
+    pub(crate) failover: Option<Failover>,
     pub(crate) middlewares: Option<Unsupported>,
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct LoadBalancer {
     pub(crate) health_check: Option<HealthCheck>,
     pub(crate) pass_host_header: Option<bool>,
     pub(crate) servers_transport: Option<String>,
-    passive_health_check: Option<Unsupported>,
+    pub(crate) passive_health_check: Option<PassiveHealthCheck>,
     response_forwarding: Option<ResponseForwarding>,
 }
 
@@ -144,6 +144,14 @@ pub(crate) struct HealthCheck {
     pub(crate) headers: BTreeMap<String, String>,
 }
 
+/// `loadBalancer.passiveHealthCheck`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PassiveHealthCheck {
+    pub(crate) failure_window: Option<String>,
+    pub(crate) max_failed_attempts: Option<i64>,
+}
+
 /// `weighted`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
@@ -161,7 +169,52 @@ pub(crate) struct WeightedService {
     pub(crate) weight: Option<i64>,
 }
 
-/// `weighted.healthCheck`: written or not is all that it says.
+/// `highestRandomWeight`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct HighestRandomWeight {
+    pub(crate) services: Vec<WeightedService>,
+    pub(crate) health_check: Option<Propagation>,
+}
+
+/// `mirroring`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Mirroring {
+    pub(crate) service: String,
+    pub(crate) mirror_body: Option<bool>,
+    pub(crate) max_body_size: Option<i64>,
+    pub(crate) mirrors: Vec<Mirror>,
+    pub(crate) health_check: Option<Propagation>,
+}
+
+/// `mirroring.mirrors[]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Mirror {
+    pub(crate) name: String,
+    pub(crate) percent: i64,
+}
+
+/// `failover`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Failover {
+    pub(crate) service: String,
+    pub(crate) fallback: String,
+    pub(crate) health_check: Option<Propagation>,
+    pub(crate) errors: Option<FailoverErrors>,
+}
+
+/// `failover.errors`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct FailoverErrors {
+    pub(crate) status: Vec<String>,
+    pub(crate) max_request_body_bytes: Option<i64>,
+}
+
+/// `healthCheck` of a service of services: written or not is all that it says.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Propagation {}

@@ -125,7 +125,7 @@ fn compare(options: &Options) -> Result<bool, String> {
     for problem in &problems {
         println!("left out: {problem}");
     }
-    println!("about {:.0} minutes", (plan.seconds(options) / 60.0).ceil());
+    println!("about {:.0} s", plan.seconds(options));
     let noise = noise(&interrupt)?;
     problems.extend(check_noise(noise, options.anyway)?);
     let folder = tempfile::tempdir().map_err(|why| format!("a scratch folder: {why}"))?;

@@ -46,7 +46,7 @@ const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
 
 /// A request of a browser that is pinned to the third server.
 fn pinned_request() -> Vec<u8> {
-    request(&String::from_utf8(current_value(SERVERS[2]).to_vec()).expect("hex digits"))
+    request(std::str::from_utf8(&current_value(SERVERS[2])).expect("hex digits"))
 }
 
 /// A request of a browser with this pin.

@@ -18,10 +18,11 @@ use crate::wire::{self, Request, Response};
 const ATTEMPTS_MAX: usize = 4;
 
 /// What the proxy says by itself.
-const OWN: [(u16, &str); 14] = [
+const OWN: [(u16, &str); 15] = [
     (400, "400 Bad Request"),
     (404, "404 page not found\n"),
     (408, "408 Request Timeout"),
+    (413, "413 Request Entity Too Large"),
     (414, "414 Request URI Too Long"),
     (417, ""),
     (431, "431 Request Header Fields Too Large"),
@@ -30,14 +31,15 @@ const OWN: [(u16, &str); 14] = [
     (501, ""),
     (502, "Bad Gateway"),
     (503, "no available server\n"),
+    (503, "503 Service Unavailable"),
     (504, "Gateway Timeout"),
     (505, "505 HTTP Version Not Supported"),
-    (500, ""),
 ];
 
 /// Fields of a request that the proxy writes itself, or not at all.
-const OWN_FIELDS: [&str; 8] = [
+const OWN_FIELDS: [&str; 9] = [
     "host",
+    "upgrade",
     "content-length",
     "transfer-encoding",
     "connection",
@@ -158,6 +160,7 @@ fn is_same_head(got: &wire::Head<'_>, sent: &wire::Head<'_>) -> bool {
         && got.field("host").is_some_and(is_host)
         && got.fields.iter().all(|field| is_own(field.0) || sent.fields.contains(field))
         && others(got, "cookie") == others(sent, "cookie")
+        && got.field("upgrade").is_none_or(|_| sent.field("upgrade").is_some())
 }
 
 /// Requests are passed on in order; one that may not be repeated is not.
@@ -195,6 +198,9 @@ fn check_answers(number: usize, client: &Client, asked: &[Request<'_>], attempts
             };
             let interim = &answer.raw[..answer.interim_bytes];
             assert!(interim.iter().all(mine), "of another: {}", interim.escape_ascii());
+            let is_refused = matches!(answer.head.status(), 400 | 413..=431 | 501 | 505);
+            let is_plain = asked.get(position).is_some_and(is_plain);
+            assert!(!(is_refused && is_plain), "a plain request refused: {position}");
             if method == b"HEAD" && !rest.is_empty() && !rest.starts_with(b"HTTP/1.") {
                 // Refused before its method was known: the text comes all the same.
                 let is_text = OWN.iter().any(|(_, text)| text.as_bytes().starts_with(rest));
@@ -221,6 +227,23 @@ fn check_answers(number: usize, client: &Client, asked: &[Request<'_>], attempts
     assert!(rest.iter().all(mine), "of another client: {}", rest.escape_ascii());
     let begin = &rest[..rest.len().min(7)];
     assert!(b"HTTP/1.".starts_with(begin), "behind an answer: {}", rest.escape_ascii());
+}
+
+/// Nobody could refuse it: where it is refused all the same, something else was read in its place.
+fn is_plain(request: &Request<'_>) -> bool {
+    let Request { head, body, .. } = request;
+    let is_plain_field = |(name, value): &(&[u8], &[u8])| match *name {
+        b"Host" => *value == b"a",
+        b"Content-Length" => value.len() <= 2 && value.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    let names = head.fields.iter().map(|(name, _)| *name);
+    body.is_whole
+        && matches!(head.words[..], [b"GET" | b"POST", [b'/', path @ ..], b"HTTP/1.1"]
+            if path.iter().all(u8::is_ascii_alphanumeric) && path.len() < 100)
+        && head.fields.iter().all(is_plain_field)
+        && names.clone().filter(|name| *name == b"Host").count() == 1
+        && names.filter(|name| *name == b"Content-Length").count() <= 1
 }
 
 fn is_own_answer(answer: &Response<'_>, method: &[u8]) -> bool {

@@ -140,7 +140,9 @@ impl Client {
 
     /// Resets.
     pub fn reset(&mut self) {
-        self.socket.take().map(reset);
+        if let Some(socket) = self.socket.take() {
+            reset(socket);
+        }
     }
 
     /// Stops reading, or goes on.

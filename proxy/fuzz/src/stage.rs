@@ -11,18 +11,19 @@ use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use monoio::time::TimeDriver;
 use monoio::{LegacyDriver, Runtime, RuntimeBuilder};
 use socket2::SockRef;
 use sundew::cluster::{Build, ServerFacts, Tables};
+use sundew::conn::cap::Caps;
 use sundew::conn::local::{EntryPointLimits, Local, LocalOptions};
+use sundew::conn::pressure::Pressure;
 use sundew::conn::{self, Connection};
 use sundew::http1::head::HeadLimits;
 use sundew::http1::target::TargetPolicy;
-use sundew::io::{Stream, WakePipe, spawn};
+use sundew::io::{Address, Stream, WakePipe, spawn};
 use sundew::upstream::sweep_idle;
 use sundew_config::load::{FlagOptions, from_flags};
 use sundew_config::model::{Model, ServerIndex, ServiceIndex, StaticModel};
@@ -60,6 +61,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const CONNECTION_BYTES_MAX: isize = 192 * 1024;
 /// Everything else: tables, the event loop.
 const BASE_BYTES_MAX: isize = 128 * 1024;
+
+/// See `Play::age_pool`.
+const UNSEEN_MAX: Duration = Duration::from_millis(10);
 
 /// What a client's socket takes in, on either end: small, so that a client that does not read
 /// stops the proxy soon.
@@ -186,6 +190,7 @@ impl<'a> Play<'a> {
         let mut entry = EntryPointLimits::new(0, entry_point, limits);
         entry.head = HEAD_LIMITS;
         entry.target = POLICY;
+        entry.body_bytes_max = 512;
         entry.requests_max = 12;
         entry.tunnel_idle_ms = 60_000;
         entry.send_timeout_ms = 60_000;
@@ -197,8 +202,9 @@ impl<'a> Play<'a> {
             logs_internals: false,
             ping_terminating_status: 503,
             access_log: None,
-            connection_cap: None,
+            caps: Caps::default(),
             on_connect_failed: Box::new(|_, _, _| {}),
+            on_outcome: Box::new(|_, _, _, _| {}),
         });
         Self {
             parts,
@@ -273,6 +279,11 @@ impl<'a> Play<'a> {
                 }
             }
             _ if place == 3 => self.local.is_stopping.set(true),
+            _ if place == 2 => {
+                let next = [Pressure::None, Pressure::Tight, Pressure::Full];
+                self.local.pressure.set(next[bytes.len() % 3]);
+                self.local.shrink();
+            }
             _ => {
                 let before = Rc::clone(&self.local.tables.borrow());
                 let tables = self.parts.tables(Some(&before));
@@ -319,10 +330,21 @@ impl<'a> Play<'a> {
             self.parts.turn().await;
         }
         memory::count(false);
+        self.age_pool();
         let clients = isize::try_from(self.clients.len()).expect("few clients");
         let bytes_max = BASE_BYTES_MAX + clients * CONNECTION_BYTES_MAX;
         assert!(memory::grown() <= bytes_max, "{} bytes of memory", memory::grown());
         self.drain(false);
+    }
+
+    /// Time passes between two actions: more than that for which a pooled connection is taken
+    /// without a look at what has arrived on it.
+    fn age_pool(&self) {
+        for server in self.local.tables.borrow().servers() {
+            for idle in server.idle.borrow_mut().iter_mut() {
+                idle.since = idle.since.checked_sub(UNSEEN_MAX).unwrap_or(idle.since);
+            }
+        }
     }
 
     fn drain(&mut self, must: bool) {
@@ -381,13 +403,13 @@ impl<'a> Play<'a> {
 }
 
 /// Nobody listens on port 1 of this address.
-fn closed_address() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 1))
+fn closed_address() -> Address {
+    SocketAddr::from(([127, 0, 0, 1], 1)).into()
 }
 
 impl Parts {
-    fn address(&self, server: usize) -> SocketAddr {
-        self.listeners[server].local_addr().expect("an address")
+    fn address(&self, server: usize) -> Address {
+        self.listeners[server].local_addr().expect("an address").into()
     }
 
     fn tables(&self, before: Option<&Tables>) -> Rc<Tables> {
@@ -417,10 +439,7 @@ impl Parts {
                 is_sent = true;
                 self.waker.write_all(&[1]).expect("a wake");
             }
-            match polled {
-                Poll::Ready(woken) => Poll::Ready(woken.expect("a wake")),
-                Poll::Pending => Poll::Pending,
-            }
+            polled.map(|woken| woken.expect("a wake"))
         })
         .await;
     }

@@ -2,7 +2,12 @@
 //! owns one scheduler per service and worker, and says who is eligible.
 
 pub mod hrw;
+pub mod leasttime;
+pub mod p2c;
+pub mod random;
 pub mod wrr;
 
 pub use hrw::Hrw;
+pub use leasttime::{LeastTime, ResponseTimes};
+pub use random::Random;
 pub use wrr::Wrr;

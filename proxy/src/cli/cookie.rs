@@ -148,6 +148,9 @@ impl<'m> Sticky<'m> {
                 let children = children.map(|name| (Member::from(name), name));
                 (it.sticky.as_ref()?, children.collect(), Level::Service)
             }
+            ServiceKind::HighestRandomWeight(_)
+            | ServiceKind::Mirroring(_)
+            | ServiceKind::Failover(_) => return None,
         };
         let named = members.iter().map(|(member, _)| *member);
         let table = StickyTable::new(cookie, named, level).with_seal(cookie, &service.name);

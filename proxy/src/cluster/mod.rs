@@ -5,30 +5,34 @@
 //! that they began with. Nothing here waits or touches sockets, but that dropping a server's idle
 //! connections closes them.
 
+mod choose;
 mod claim;
+mod composite;
 mod nonces;
 mod pick;
 mod server;
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use sundew_config::model::{
-    EntryPointIndex, LoadBalancer, Model, ServerIndex, ServiceIndex, ServiceKind, Weighted,
+    EntryPointIndex, HighestRandomWeight, LoadBalancer, Model, ServerIndex, ServiceIndex,
+    ServiceKind, Strategy, Weighted,
 };
 
-use crate::balance::Wrr;
 use crate::route::RouteTable;
 use crate::sticky::{Level, Member, StickyTable};
 
+use choose::Scheduler;
 use claim::Beyond;
+use composite::{FailoverTable, MirroringTable};
 use nonces::Nonces;
 
 pub use claim::PinSources;
+pub use composite::Copied;
 pub use pick::{Pick, PickError, Trail};
-pub use server::{Idle, Server, ServerFacts};
+pub use server::{AwaitedAnswer, Idle, InFlight, Server, ServerFacts};
 
 /// Everything that requests are routed and balanced by.
 #[derive(Debug)]
@@ -46,13 +50,16 @@ pub struct Tables {
 #[derive(Debug)]
 enum ServiceTable {
     Balancer(BalancerTable),
+    /// Of `highestRandomWeight` too.
     Weighted(WeightedTable),
+    Failover(FailoverTable),
+    Mirroring(MirroringTable),
 }
 
 #[derive(Debug)]
 struct BalancerTable {
     servers: Vec<Rc<Server>>,
-    scheduler: RefCell<Wrr>,
+    scheduler: Scheduler,
     sticky: Option<StickyTable>,
     beyond: Option<Box<Beyond>>,
 }
@@ -60,7 +67,7 @@ struct BalancerTable {
 #[derive(Debug)]
 struct WeightedTable {
     children: Vec<ServiceIndex>,
-    scheduler: RefCell<Wrr>,
+    scheduler: Scheduler,
     sticky: Option<StickyTable>,
     beyond: Option<Box<Beyond>>,
     propagates_health: bool,
@@ -100,6 +107,14 @@ impl Tables {
                 ServiceKind::Weighted(weighted) => {
                     ServiceTable::Weighted(weighted_table(&service.name, weighted, build, &known))
                 }
+                ServiceKind::HighestRandomWeight(weighted) => {
+                    ServiceTable::Weighted(hrw_table(weighted))
+                }
+                ServiceKind::Failover(it) => ServiceTable::Failover(FailoverTable::new(it)),
+                ServiceKind::Mirroring(it) => {
+                    let before = known.mirroring(&service.name);
+                    ServiceTable::Mirroring(MirroringTable::new(it, before))
+                }
             })
             .collect();
         known.retire();
@@ -131,7 +146,7 @@ impl Tables {
     pub fn server(&self, service: ServiceIndex, server: ServerIndex) -> Option<&Rc<Server>> {
         match self.services.get(service.as_usize())? {
             ServiceTable::Balancer(table) => table.servers.get(server.as_usize()),
-            ServiceTable::Weighted(_) => None,
+            _ => None,
         }
     }
 
@@ -139,7 +154,7 @@ impl Tables {
     pub fn servers(&self) -> impl Iterator<Item = &Rc<Server>> {
         self.services.iter().flat_map(|service| match service {
             ServiceTable::Balancer(table) => table.servers.as_slice(),
-            ServiceTable::Weighted(_) => &[],
+            _ => &[],
         })
     }
 
@@ -148,7 +163,7 @@ impl Tables {
     pub fn balancer(&self, service: ServiceIndex) -> Option<&LoadBalancer> {
         match &self.model.service(service)?.kind {
             ServiceKind::LoadBalancer(balancer) => Some(balancer),
-            ServiceKind::Weighted(_) => None,
+            _ => None,
         }
     }
 }
@@ -157,16 +172,18 @@ impl Tables {
 fn hidden_cookies(model: &Model) -> Vec<Box<[Box<[u8]>]>> {
     let mut hidden: Vec<Box<[Box<[u8]>]>> = Vec::with_capacity(model.services.len());
     for service in &model.services {
-        let (cookie, children) = match &service.kind {
-            ServiceKind::LoadBalancer(it) => (&it.sticky, &[][..]),
-            ServiceKind::Weighted(it) => (&it.sticky, it.children.as_slice()),
+        let cookie = match &service.kind {
+            ServiceKind::LoadBalancer(it) => &it.sticky,
+            ServiceKind::Weighted(it) => &it.sticky,
+            _ => &None,
         };
         let own = cookie.iter().filter(|cookie| cookie.hide);
         let own =
             own.flat_map(|cookie| std::iter::once(&cookie.name).chain(&cookie.previous_names));
         let mut names: Vec<Box<[u8]>> = own.map(|name| name.as_bytes().into()).collect();
         // Children stand before their parents.
-        let below = children.iter().filter_map(|child| hidden.get(child.service.as_usize()));
+        let children = service.kind.children();
+        let below = children.iter().filter_map(|child| hidden.get(child.as_usize()));
         names.extend(below.flat_map(|names| names.iter().cloned()));
         names.sort_unstable();
         names.dedup();
@@ -193,23 +210,22 @@ fn balancer_table(
                 runtime.set_addresses(&facts.addresses);
             }
             runtime.set_draining(server.drain || server.weight == 0);
+            runtime.measure(balancer.strategy == Strategy::LeastTime);
+            runtime.judge(balancer.passive_health_check.is_some());
             runtime
         })
         .collect();
-    let weights = (0_u16..).zip(balancer.servers.iter().map(|server| server.weight));
-    let mut scheduler = Wrr::new(weights);
-    if !known.carry_scheduler(name, &balancer.servers, &mut scheduler) {
-        scheduler.advance(build.scheduler_offset);
-    }
+    let shares = balancer.servers.iter().map(|server| (server.weight, server.pin_name()));
+    let scheduler = Scheduler::new(balancer.strategy, shares.clone());
+    known.begin_balancer(name, &balancer.servers, &scheduler, build.scheduler_offset);
     let members = balancer.servers.iter().map(|server| Member {
         name: server.pin_name(),
         former_name: server.id.as_ref().map(|_| server.url.as_str()),
     });
     let cookie = balancer.sticky.as_ref();
-    let shares = balancer.servers.iter().map(|server| (server.weight, server.pin_name()));
     BalancerTable {
         servers,
-        scheduler: RefCell::new(scheduler),
+        scheduler,
         sticky: cookie.map(|it| StickyTable::new(it, members, Level::Server).with_seal(it, name)),
         beyond: Beyond::new(cookie, &balancer.sticky_rules, shares),
     }
@@ -221,20 +237,29 @@ fn weighted_table(
     build: &Build<'_>,
     known: &Known<'_>,
 ) -> WeightedTable {
-    let weights = (0_u16..).zip(weighted.children.iter().map(|child| child.weight));
-    let mut scheduler = Wrr::new(weights);
-    if !known.carry_weighted_scheduler(name, weighted, &mut scheduler) {
-        scheduler.advance(build.scheduler_offset);
-    }
+    let shares = weighted.children.iter().map(|child| (child.weight, child.name.as_str()));
+    let scheduler = Scheduler::new(Strategy::Wrr, shares.clone());
+    known.begin_weighted(name, weighted, &scheduler, build.scheduler_offset);
     let cookie = weighted.sticky.as_ref();
     let names = weighted.children.iter().map(|child| child.name.as_str());
-    let shares = weighted.children.iter().map(|child| (child.weight, child.name.as_str()));
     WeightedTable {
         children: weighted.children.iter().map(|child| child.service).collect(),
-        scheduler: RefCell::new(scheduler),
+        scheduler,
         sticky: cookie.map(|it| StickyTable::new(it, names, Level::Service).with_seal(it, name)),
         beyond: Beyond::new(cookie, &weighted.sticky_rules, shares),
         propagates_health: weighted.propagate_health,
+    }
+}
+
+/// Every worker and every reload agrees about it, so there is nothing to carry over.
+fn hrw_table(group: &HighestRandomWeight) -> WeightedTable {
+    let members = group.children.iter().map(|child| (child.weight, child.name.as_str()));
+    WeightedTable {
+        children: group.children.iter().map(|child| child.service).collect(),
+        scheduler: Scheduler::new(Strategy::Hrw, members),
+        sticky: None,
+        beyond: None,
+        propagates_health: group.propagate_health,
     }
 }
 
@@ -269,36 +294,46 @@ impl<'a> Known<'a> {
         if of_url.is_empty() { None } else { Some(of_url.remove(0)) }
     }
 
-    fn carry_scheduler(
+    /// Puts a scheduler where the one before the reload was.
+    fn begin_balancer(
         &self,
         name: &str,
         servers: &[sundew_config::model::Server],
-        scheduler: &mut Wrr,
-    ) -> bool {
-        let Some((ServiceKind::LoadBalancer(before), ServiceTable::Balancer(table))) =
-            self.services.get(name)
-        else {
-            return false;
-        };
-        scheduler.carry_over(&table.scheduler.borrow(), |member| {
-            same_position(&before.servers, servers, member, |server| &server.url)
-        })
+        scheduler: &Scheduler,
+        offset: usize,
+    ) {
+        match self.services.get(name) {
+            Some((ServiceKind::LoadBalancer(before), ServiceTable::Balancer(table))) => {
+                let same = |it| same_position(&before.servers, servers, it, |it| &it.url);
+                scheduler.begin(Some(&table.scheduler), same, offset);
+            }
+            _ => scheduler.begin(None, |_| None, offset),
+        }
     }
 
-    fn carry_weighted_scheduler(
+    /// The same for a weighted service.
+    fn begin_weighted(
         &self,
         name: &str,
         weighted: &Weighted,
-        scheduler: &mut Wrr,
-    ) -> bool {
-        let Some((ServiceKind::Weighted(before), ServiceTable::Weighted(table))) =
-            self.services.get(name)
-        else {
-            return false;
-        };
-        scheduler.carry_over(&table.scheduler.borrow(), |member| {
-            same_position(&before.children, &weighted.children, member, |child| &child.name)
-        })
+        scheduler: &Scheduler,
+        offset: usize,
+    ) {
+        match self.services.get(name) {
+            Some((ServiceKind::Weighted(before), ServiceTable::Weighted(table))) => {
+                let same =
+                    |it| same_position(&before.children, &weighted.children, it, |it| &it.name);
+                scheduler.begin(Some(&table.scheduler), same, offset);
+            }
+            _ => scheduler.begin(None, |_| None, offset),
+        }
+    }
+
+    fn mirroring(&self, name: &str) -> Option<&'a MirroringTable> {
+        match self.services.get(name)? {
+            (_, ServiceTable::Mirroring(table)) => Some(table),
+            _ => None,
+        }
     }
 
     /// Servers that were not taken have left: their connections are not pooled any more.

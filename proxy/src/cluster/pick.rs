@@ -1,8 +1,11 @@
 //! Choosing a server: the pins first, the schedulers where there is none.
 
+use std::net::IpAddr;
+
 use sundew_config::model::{CookieCache, ServerIndex, ServiceIndex};
 
 use super::claim::{Beyond, Claim, Members, PinSources, Refusal, read_claim};
+use super::composite::Detours;
 use super::{BalancerTable, Server, ServiceTable, Tables, WeightedTable};
 use crate::observe::outcome::StickyOutcome;
 use crate::sticky::{SealedValue, StickyTable};
@@ -25,6 +28,8 @@ pub enum PickError {
     NoServer,
     /// Every server that is up has been tried for this request.
     Exhausted,
+    /// Both services of a failover that watches its own health are down: 503.
+    FailoverDown,
     /// The pinned server cannot, and the client is not moved: refused with this status.
     Refused(u16),
 }
@@ -40,6 +45,9 @@ pub struct Trail {
     /// The client was refused rather than moved.
     is_refused: bool,
     tried: Vec<(ServiceIndex, ServerIndex)>,
+    /// Who asks, for strategies that look at it.
+    client: Option<IpAddr>,
+    pub(super) detours: Detours,
 }
 
 /// A pin that the response sets.
@@ -66,6 +74,12 @@ impl Trail {
         self.pins.clear();
         self.tried.clear();
         self.is_refused = false;
+        self.detours.clear();
+    }
+
+    /// Says who asks.
+    pub fn set_client(&mut self, client: IpAddr) {
+        self.client = Some(client);
     }
 
     /// This server refused: it is not picked again for this request.
@@ -80,6 +94,21 @@ impl Trail {
     /// tried no other).
     pub fn restore_pins(&mut self) {
         self.pins.clone_from(&self.first_pins);
+    }
+
+    /// Nobody was asked after all.
+    pub fn forget_pins(&mut self) {
+        self.pins.clear();
+    }
+
+    /// How many pins the levels so far have left.
+    pub(super) fn pin_count(&self) -> usize {
+        self.pins.len()
+    }
+
+    /// Forgets the pins of levels that have nothing to say any more.
+    pub(super) fn truncate_pins(&mut self, count: usize) {
+        self.pins.truncate(count);
     }
 
     /// Servers that refused.
@@ -120,7 +149,7 @@ impl Trail {
         if self.tried.is_empty() { PickError::NoServer } else { PickError::Exhausted }
     }
 
-    fn has_tried(&self, service: ServiceIndex, member: u16) -> bool {
+    pub(super) fn has_tried(&self, service: ServiceIndex, member: u16) -> bool {
         self.tried.contains(&(service, ServerIndex(member)))
     }
 
@@ -159,17 +188,19 @@ impl Tables {
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
         trail.pins.clear();
+        trail.detours.begin_pick();
         let picked = self.pick_in(service, sources, trail);
         self.seal_pins(trail, sources.asked_s);
         picked
     }
 
-    /// Makes the values of the pins whose services seal them.
-    fn seal_pins(&self, trail: &mut Trail, now_s: u64) {
+    /// Makes the values of the pins whose services seal them, and that have none yet.
+    pub(super) fn seal_pins(&self, trail: &mut Trail, now_s: u64) {
         for (service, line) in &mut trail.pins {
             let PinLine::Set(pin) = line else { continue };
             let sticky = self.level(*service).and_then(|(sticky, _)| sticky);
-            let Some(sticky) = sticky.filter(|it| it.is_sealed()) else { continue };
+            let is_due = |it: &&StickyTable| it.is_sealed() && pin.sealed.is_none();
+            let Some(sticky) = sticky.filter(is_due) else { continue };
             let nonce = self.nonces.take();
             pin.sealed = nonce.and_then(|it| sticky.seal(pin.member, pin.issued_s, now_s, it));
         }
@@ -180,6 +211,7 @@ impl Tables {
         Some(match self.services.get(service.as_usize())? {
             ServiceTable::Balancer(table) => (table.sticky.as_ref(), table.beyond.as_deref()),
             ServiceTable::Weighted(table) => (table.sticky.as_ref(), table.beyond.as_deref()),
+            ServiceTable::Failover(_) | ServiceTable::Mirroring(_) => return None,
         })
     }
 
@@ -197,7 +229,7 @@ impl Tables {
         })
     }
 
-    fn pick_in(
+    pub(super) fn pick_in(
         &self,
         service: ServiceIndex,
         sources: PinSources<'_>,
@@ -206,6 +238,10 @@ impl Tables {
         match self.services.get(service.as_usize()) {
             Some(ServiceTable::Balancer(table)) => pick_server(table, service, sources, trail),
             Some(ServiceTable::Weighted(table)) => self.pick_child(table, service, sources, trail),
+            Some(ServiceTable::Failover(table)) => {
+                self.pick_failover(table, service, sources, trail)
+            }
+            Some(ServiceTable::Mirroring(table)) => self.pick_mirrored(table, sources, trail),
             None => Err(PickError::NoServer),
         }
     }
@@ -223,7 +259,16 @@ impl Tables {
             Ok(claim) => claim,
             Err(refusal) => return Err(trail.refuse(service, &refusal)),
         };
-        let next = || table.scheduler.borrow_mut().next(|member| children.takes_new(member));
+        let is_moved = matches!(claim.outcome, StickyOutcome::Down | StickyOutcome::Redispatched);
+        let choose = |eligible: &dyn Fn(u16) -> bool| {
+            table.scheduler.choose(&[], children.trail.client, eligible)
+        };
+        // A pin that moves is not moved to a child that cannot serve, even if new clients are.
+        let other = || choose(&|member| children.takes_new(member) && children.can_serve(member));
+        let next = || {
+            let moved = if is_moved { other() } else { None };
+            moved.or_else(|| choose(&|member| children.takes_new(member)))
+        };
         let Some(member) = claim.member.or_else(next) else { return Err(trail.nobody()) };
         trail.note_claim(service, &claim, member);
         let Some(child) = table.children.get(usize::from(member)) else {
@@ -236,8 +281,8 @@ impl Tables {
         Ok(pick)
     }
 
-    /// Whether some server below `service` `is_wanted`.
-    fn has_server(
+    /// Whether some server below `service` `is_wanted`; those of mirrors do not count.
+    pub(super) fn has_server(
         &self,
         service: ServiceIndex,
         is_wanted: impl Fn(&Server, ServiceIndex, u16) -> bool + Copy,
@@ -249,6 +294,10 @@ impl Tables {
             Some(ServiceTable::Weighted(table)) => {
                 table.children.iter().any(|child| self.has_server(*child, is_wanted))
             }
+            Some(ServiceTable::Failover(table)) => {
+                self.has_server(table.main, is_wanted) || self.has_server(table.fallback, is_wanted)
+            }
+            Some(ServiceTable::Mirroring(table)) => self.has_server(table.main, is_wanted),
             None => false,
         }
     }
@@ -256,8 +305,9 @@ impl Tables {
 
 /// The children of a weighted service.
 ///
-/// Without `healthCheck` on it a dead child is offered requests (and answers 503), as under
-/// Traefik; one all of whose servers have refused this very request, or are drained, is not.
+/// Without `healthCheck` on it a dead child is offered new clients (and answers 503), as under
+/// Traefik; one all of whose servers have refused this very request, or are drained, is not. A pin
+/// to a dead child does not hold.
 struct Children<'a> {
     tables: &'a Tables,
     table: &'a WeightedTable,
@@ -277,7 +327,7 @@ impl Children<'_> {
 
 impl Members for Children<'_> {
     fn serves(&self, member: u16) -> bool {
-        !self.table.propagates_health || self.has_server(member, |server, _, _| server.is_up())
+        self.has_server(member, |server, _, _| server.is_up())
     }
 
     fn can_serve(&self, member: u16) -> bool {
@@ -339,7 +389,8 @@ fn pick_server(
         Ok(claim) => claim,
         Err(refusal) => return Err(trail.refuse(service, &refusal)),
     };
-    let next = || table.scheduler.borrow_mut().next(|member| servers.takes_new(member));
+    let client = trail.client;
+    let next = || table.scheduler.choose(&table.servers, client, |it| servers.takes_new(it));
     let Some(member) = claim.member.or_else(next) else { return Err(trail.nobody()) };
     trail.note_claim(service, &claim, member);
     Ok(Pick { service, server: ServerIndex(member), outcome: claim.outcome })

@@ -1,9 +1,11 @@
 //! One server as a worker knows it; survives reloads that keep its service and URL.
 
 use std::cell::{Cell, Ref, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::balance::ResponseTimes;
 use crate::io::{Address, Stream};
 
 /// What the control thread says about a server.
@@ -37,20 +39,59 @@ pub struct Server {
     is_draining: Cell<bool>,
     is_retired: Cell<bool>,
     addresses: RefCell<Arc<[Address]>>,
+    in_flight: Cell<u32>,
+    /// What comes of its requests is of interest.
+    is_judged: Cell<bool>,
+    /// The last that was told of it is a failure.
+    has_failed: Cell<bool>,
+    /// Only where the service chooses by them.
+    response_times: RefCell<Option<Box<ResponseTimes>>>,
     /// Idle connections, the one used last at the end.
     pub idle: RefCell<Vec<Idle>>,
+}
+
+/// A request that a server has been given: counts as in flight from the pick to the end of the
+/// exchange, whether a pin or a strategy chose it.
+#[derive(Debug)]
+pub struct InFlight(Rc<Server>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get().saturating_sub(1));
+    }
+}
+
+/// An answer that a server owes since its pick, and whose beginning is of interest.
+#[derive(Debug)]
+pub struct AwaitedAnswer {
+    server: Rc<Server>,
+    since: Instant,
+}
+
+impl AwaitedAnswer {
+    /// Its first byte is there.
+    pub fn note_begun(self) {
+        let elapsed_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if let Some(times) = &mut *self.server.response_times.borrow_mut() {
+            times.note(elapsed_ms);
+        }
+    }
 }
 
 impl Server {
     /// A server that is up and whose addresses are not known yet.
     #[must_use]
-    pub fn new(url: &str) -> std::rc::Rc<Self> {
-        std::rc::Rc::new(Self {
+    pub fn new(url: &str) -> Rc<Self> {
+        Rc::new(Self {
             url: url.into(),
             is_up: Cell::new(true),
             is_draining: Cell::new(false),
             is_retired: Cell::new(false),
             addresses: RefCell::new(Arc::new([])),
+            in_flight: Cell::new(0),
+            is_judged: Cell::new(false),
+            has_failed: Cell::new(false),
+            response_times: RefCell::new(None),
             idle: RefCell::new(Vec::new()),
         })
     }
@@ -81,6 +122,58 @@ impl Server {
     #[must_use]
     pub fn takes_new(&self) -> bool {
         self.is_up() && !self.is_draining()
+    }
+
+    /// Requests that it has been given and whose exchanges have not ended.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.get()
+    }
+
+    /// Gives it a request.
+    #[must_use]
+    pub fn begin(self: &Rc<Self>) -> InFlight {
+        self.in_flight.set(self.in_flight.get() + 1);
+        InFlight(Rc::clone(self))
+    }
+
+    /// From now on its response times are measured, or not any more.
+    pub fn measure(&self, is_measured: bool) {
+        let mut times = self.response_times.borrow_mut();
+        if is_measured != times.is_some() {
+            *times = is_measured.then(Box::default);
+        }
+    }
+
+    /// From now on what comes of its requests is of interest, or not any more.
+    pub fn judge(&self, is_judged: bool) {
+        self.is_judged.set(is_judged);
+    }
+
+    /// What comes of its requests is of interest.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.is_judged.get()
+    }
+
+    /// Whether this outcome of a request is to be told: every failure is, and the first success
+    /// after one.
+    #[must_use]
+    pub fn is_news(&self, has_failed: bool) -> bool {
+        self.has_failed.replace(has_failed) || has_failed
+    }
+
+    /// Begins to wait for an answer, where that is measured.
+    #[must_use]
+    pub fn await_answer(self: &Rc<Self>) -> Option<AwaitedAnswer> {
+        let is_measured = self.response_times.borrow().is_some();
+        is_measured.then(|| AwaitedAnswer { server: Rc::clone(self), since: Instant::now() })
+    }
+
+    /// Milliseconds from its last picks to the first bytes of their answers, on average.
+    #[must_use]
+    pub fn average_ms(&self) -> f64 {
+        self.response_times.borrow().as_ref().map_or(0.0, |times| times.average_ms())
     }
 
     /// Left the configuration: connections to it are not kept.

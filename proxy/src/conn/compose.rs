@@ -6,7 +6,7 @@ use super::exchange::{Exchange, Picked, Request, Response};
 use super::receive::grow;
 use super::upload::encode_chunked_body;
 use crate::http1::forwarded::Identity;
-use crate::http1::framing::Framing;
+use crate::http1::framing::{Framing, RequestControl};
 use crate::http1::rewrite::{RequestRewrite, write_request};
 use crate::io::Buf;
 use crate::io::buffer::LARGE_BUFFER_BYTES;
@@ -39,7 +39,7 @@ impl Connection {
         out.clear();
         let mut path = std::mem::take(&mut request.scratch);
         let hidden = picked.hidden_cookies(*service);
-        self.write_head(request, (picked, hidden), &mut path, &mut out);
+        self.write_head(request, &request.control, (picked, hidden), &mut path, &mut out);
         request.scratch = path;
         let bytes_max = self.shared.entry.body_bytes_max;
         let composed = write_body(request, response, &mut out, bytes_max);
@@ -67,9 +67,11 @@ impl Connection {
         request.buffer = Buf::from_parts(bytes, start);
     }
 
-    fn write_head(
+    /// Appends the head for a server; `control` says how the body follows it.
+    pub(super) fn write_head(
         &self,
         request: &Request,
+        control: &RequestControl,
         (picked, hidden_cookies): (&Picked, &[Box<[u8]>]),
         path: &mut Vec<u8>,
         out: &mut Vec<u8>,
@@ -106,7 +108,7 @@ impl Connection {
         let rewrite = RequestRewrite {
             bytes,
             head: &request.head,
-            control: &request.control,
+            control,
             target: target_to_send,
             host: host_to_send,
             hidden_cookies,
@@ -131,7 +133,10 @@ fn write_body(
             Ok(Composed::Whole)
         }
         Framing::Length(length) => {
-            let room = LARGE_BUFFER_BYTES.saturating_sub(out.len());
+            let room = match request.is_kept {
+                true => usize::MAX,
+                false => LARGE_BUFFER_BYTES.saturating_sub(out.len()),
+            };
             let available = usize::try_from(length).map_or(body.len(), |it| it.min(body.len()));
             let take = available.min(room);
             out.extend_from_slice(body.get(..take).unwrap_or(&[]));

@@ -30,6 +30,11 @@ pub(super) enum Delivered {
     },
     /// The server switched protocols; the 101 and what came with it have gone out.
     Upgraded,
+    /// The answer is not for the client: a fallback is asked. Nothing of it was sent.
+    FailedOver {
+        /// Of the answer.
+        status: u16,
+    },
     /// Nothing was sent to the client.
     Failed {
         /// Why.
@@ -80,6 +85,9 @@ impl Delivery<'_> {
                 return malformed();
             };
             self.response.control = control;
+            if let Some(awaited) = self.response.awaited.take() {
+                awaited.note_begun();
+            }
             match self.response.head.status {
                 101 => return self.upgrade().await,
                 100..=199 if interims < INTERIM_MAX => {
@@ -89,9 +97,18 @@ impl Delivery<'_> {
                     }
                 }
                 100..=199 => return malformed(),
+                status if self.fails_over(status) => return Delivered::FailedOver { status },
                 _ => return self.send_response().await,
             }
         }
+    }
+
+    /// Whether an answer with this status leads to a fallback, and the request can be sent there.
+    fn fails_over(&self, status: u16) -> bool {
+        let Asked { tables, trail, request, .. } = self.asked;
+        trail.is_watched()
+            && !request.is_streamed
+            && tables.as_ref().is_some_and(|tables| tables.fails_over(trail, status))
     }
 
     async fn receive_head(&mut self) -> Result<(), Delivered> {

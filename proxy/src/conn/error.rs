@@ -35,6 +35,10 @@ pub enum ProxyError {
     NoRouter,
     /// No server is up.
     NoServer,
+    /// Neither service of a failover has a server that is up.
+    FailoverDown,
+    /// The body is too large to be kept for a fallback.
+    KeptBodyTooLarge,
     /// The pinned server cannot take it, and the client is not moved: this status.
     PinRefused(u16),
     /// There is no memory for it.
@@ -91,6 +95,18 @@ impl ProxyError {
                 kind: BodyKind::PlainNoSniff,
                 retry_after_s: None,
             },
+            Self::FailoverDown => OwnResponse {
+                status: 503,
+                body: "Service Unavailable\n",
+                kind: BodyKind::PlainNoSniff,
+                retry_after_s: None,
+            },
+            Self::KeptBodyTooLarge => OwnResponse {
+                status: 413,
+                body: "Request body too large\n",
+                kind: BodyKind::PlainNoSniff,
+                retry_after_s: None,
+            },
             Self::ServerRefused
             | Self::ServerClosed
             | Self::ServerReset
@@ -99,6 +115,20 @@ impl ProxyError {
             Self::PinRefused(status) => bare(status),
             Self::ClientGone => OwnResponse { body: "Client Closed Request", ..bare(499) },
         }
+    }
+
+    /// A server is at fault: another might do better.
+    #[must_use]
+    pub fn is_of_server(self) -> bool {
+        matches!(
+            self,
+            Self::ServerRefused
+                | Self::ServerConnectTimeout
+                | Self::ServerClosed
+                | Self::ServerReset
+                | Self::ServerMalformed
+                | Self::ServerTimeout
+        )
     }
 
     /// The client's connection cannot be used any more: what it sent is not understood, or was
@@ -112,6 +142,7 @@ impl ProxyError {
                 | Self::RequestLineTooLong
                 | Self::RequestHeadTooLarge
                 | Self::RequestBodyTooLarge
+                | Self::KeptBodyTooLarge
                 | Self::RequestNotImplemented
                 | Self::ConnectMethod
                 | Self::RequestExpectation

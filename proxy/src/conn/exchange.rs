@@ -7,8 +7,10 @@ use std::time::{Instant, SystemTime};
 use sundew_config::model::{LoadBalancer, Server as ConfiguredServer, ServiceIndex, Transport};
 
 use super::gate::Gate;
+use super::held::Held;
+use super::mirror::Tee;
 use super::relay::Relay;
-use crate::cluster::{Pick, PinSources, Server, Tables, Trail};
+use crate::cluster::{AwaitedAnswer, InFlight, Pick, PinSources, Server, Tables, Trail};
 use crate::http1::chunked::ChunkDecoder;
 use crate::http1::fields::FieldName;
 use crate::http1::framing::{RequestControl, ResponseControl};
@@ -40,6 +42,8 @@ pub struct Exchange {
     pub times: Option<Times>,
     /// Answered by sundew for itself (`/ping`).
     pub is_internal: bool,
+    /// The client has the whole answer to a whole request.
+    pub is_complete: bool,
 }
 
 /// The client's part, and what was decided about it; does not change while the response comes.
@@ -55,16 +59,21 @@ pub struct Asked {
     pub gate: Gate,
     /// The client wants its connection kept, and we do too.
     pub keep_alive: bool,
+    /// What streams to the server, for copies.
+    pub(super) tee: Tee,
+    /// What is counted of a body that is kept for a fallback.
+    pub(super) held: Option<Held>,
 }
 
 /// The server of one pick, with what its configuration says.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Picked {
     tables: Rc<Tables>,
     /// Its state.
     pub server: Rc<Server>,
     /// How it was picked.
     pub pick: Pick,
+    _in_flight: InFlight,
 }
 
 impl Picked {
@@ -72,7 +81,8 @@ impl Picked {
     #[must_use]
     pub fn new(tables: &Rc<Tables>, pick: Pick) -> Option<Self> {
         let server = Rc::clone(tables.server(pick.service, pick.server)?);
-        Some(Self { tables: Rc::clone(tables), server, pick })
+        let in_flight = server.begin();
+        Some(Self { tables: Rc::clone(tables), server, pick, _in_flight: in_flight })
     }
 
     /// Its load balancer, as configured.
@@ -130,6 +140,8 @@ pub struct Request {
     pub whole_bytes: usize,
     /// The body is passed on through the connection's input instead.
     pub is_streamed: bool,
+    /// The body is whole in the buffer, whatever its size, for a fallback.
+    pub is_kept: bool,
     /// Body bytes received.
     pub body_bytes: u64,
 }
@@ -248,6 +260,8 @@ pub struct Response {
     pub head: ResponseHead,
     /// Its framing and connection.
     pub control: ResponseControl,
+    /// Where the strategy wants to know when it begins.
+    pub awaited: Option<AwaitedAnswer>,
     /// Its body, on the way.
     pub(super) relay: Relay,
     /// The head's bytes, only with an access log that keeps its fields.
@@ -279,13 +293,17 @@ impl Exchange {
         asked.trail.clear();
         asked.tables = None;
         asked.gate = Gate::default();
+        asked.tee.clear();
+        asked.held = None;
         let request = &mut asked.request;
         pool.give_back(std::mem::take(&mut request.buffer));
         request.whole_bytes = 0;
         request.is_streamed = false;
+        request.is_kept = false;
         request.body_bytes = 0;
         request.target = StoredTarget::default();
         pool.give_back(std::mem::take(&mut response.buffer));
+        response.awaited = None;
         response.head_copy.clear();
         response.decoder.reset();
         response.status = 0;
@@ -301,5 +319,6 @@ impl Exchange {
         self.is_moved = false;
         self.times = None;
         self.is_internal = false;
+        self.is_complete = false;
     }
 }

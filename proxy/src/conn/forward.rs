@@ -33,6 +33,8 @@ enum Attempt {
     Elsewhere,
     /// There is no connection to the server.
     Refused(ConnectError),
+    /// The answer has this status, and a fallback is to be asked instead.
+    FailedOver(u16),
     /// The client is told.
     Failed(ProxyError),
 }
@@ -42,16 +44,37 @@ impl Connection {
         let mut pick = first;
         let mut must_connect = false;
         exchange.asked.keep_alive = self.wants_keep_alive(&exchange.asked.request);
+        if exchange.asked.trail.is_watched()
+            && let Err(error) = Box::pin(self.keep_body(exchange)).await
+        {
+            exchange.asked.trail.forget_pins();
+            return self.answer(exchange, error).await;
+        }
         loop {
             let tables = exchange.asked.tables.as_ref();
             exchange.picked = tables.and_then(|tables| Picked::new(tables, pick));
+            exchange.response.awaited =
+                exchange.picked.as_ref().and_then(|picked| picked.server.await_answer());
             let attempt = match self.lease(exchange, must_connect).await {
                 Ok(()) => self.attempt(exchange).await,
                 Err(refused) => Attempt::Refused(refused),
             };
+            self.note_outcome(exchange, &attempt);
             let refused = match attempt {
-                Attempt::Done(next) => return next,
-                Attempt::Failed(error) => return self.answer(exchange, error).await,
+                Attempt::Done(next) => {
+                    if exchange.is_complete && !exchange.asked.trail.copies().is_empty() {
+                        self.send_copies(exchange);
+                    }
+                    return next;
+                }
+                Attempt::FailedOver(_) | Attempt::Failed(_) => {
+                    match self.fall_back(exchange, &attempt) {
+                        Ok(other) => pick = other,
+                        Err(error) => return self.answer_failed(exchange, error).await,
+                    }
+                    must_connect = false;
+                    continue;
+                }
                 Attempt::Again => {
                     exchange.retries += 1;
                     must_connect = true;
@@ -62,7 +85,7 @@ impl Connection {
             };
             match self.redispatch(exchange, refused) {
                 Ok(other) => pick = other,
-                Err(error) => return self.answer(exchange, error).await,
+                Err(error) => return self.answer_failed(exchange, error).await,
             }
             must_connect = false;
         }
@@ -139,12 +162,80 @@ impl Connection {
                 Ok(other)
             }
             Err(PickError::Refused(status)) => Err(ProxyError::PinRefused(status)),
-            Err(PickError::NoServer | PickError::Exhausted) => {
+            Err(PickError::NoServer | PickError::Exhausted | PickError::FailoverDown) => {
                 // Nobody is left: the client is told what the first pick meant it to be told.
                 trail.restore_pins();
                 Err(refused.into())
             }
         }
+    }
+
+    /// Tells what came of a request, where the server is judged by that (`passiveHealthCheck`).
+    fn note_outcome(&self, exchange: &Exchange, attempt: &Attempt) {
+        let (Some(picked), Some(tables)) = (&exchange.picked, &exchange.asked.tables) else {
+            return;
+        };
+        if !picked.server.is_judged() {
+            return;
+        }
+        let has_failed = match *attempt {
+            Attempt::Done(_) => match exchange.response.origin_status {
+                Some(status) => status >= 500,
+                None => return,
+            },
+            Attempt::FailedOver(status) => status >= 500,
+            Attempt::Refused(ConnectError::Exhausted) | Attempt::Again => return,
+            Attempt::Refused(_) | Attempt::Elsewhere => true,
+            Attempt::Failed(error) if error.is_of_server() => true,
+            // The client's doing.
+            Attempt::Failed(_) => return,
+        };
+        if picked.server.is_news(has_failed) {
+            let Pick { service, server, .. } = picked.pick;
+            (self.shared.local.on_outcome)(&tables.model, service, server, has_failed);
+        }
+    }
+
+    /// An answer of the main service, or its silence, is one of the `errors` of a failover: its
+    /// fallback takes the request, whatever the method; that is what the operator asked for.
+    fn fall_back(&self, exchange: &mut Exchange, attempt: &Attempt) -> Result<Pick, ProxyError> {
+        let (status, error) = match *attempt {
+            Attempt::FailedOver(status) => (status, ProxyError::NoServer),
+            Attempt::Failed(error) if error.is_of_server() => (error.response().status, error),
+            Attempt::Failed(error) => return Err(error),
+            _ => return Err(ProxyError::NoServer),
+        };
+        let Asked { request, trail, tables: Some(tables), gate, .. } = &mut exchange.asked else {
+            return Err(error);
+        };
+        if request.is_streamed || !tables.fails_over(trail, status) {
+            return Err(error);
+        }
+        *gate = Gate::default();
+        if request.is_kept && request.control.expects_continue {
+            gate.note_continue_given();
+        }
+        exchange.retries += 1;
+        let picked = tables.pick_fallback(
+            status,
+            request.pin_sources(self.shared.local.clock.wall_s()),
+            trail,
+        );
+        picked.map_err(|nobody| match nobody {
+            PickError::FailoverDown => ProxyError::FailoverDown,
+            PickError::Refused(status) => ProxyError::PinRefused(status),
+            PickError::NoServer | PickError::Exhausted => ProxyError::NoServer,
+        })
+    }
+
+    /// Tells the client; mirrors get their copies all the same.
+    async fn answer_failed(&mut self, exchange: &mut Exchange, error: ProxyError) -> Next {
+        let next = self.answer(exchange, error).await;
+        let Asked { request, trail, .. } = &exchange.asked;
+        if error.is_of_server() && !request.is_streamed && !trail.copies().is_empty() {
+            self.send_copies(exchange);
+        }
+        next
     }
 
     async fn attempt(&mut self, exchange: &mut Exchange) -> Attempt {
@@ -192,7 +283,9 @@ impl Connection {
             return Attempt::Again;
         }
         match self.deliver(exchange).await {
+            Delivered::FailedOver { status } => Attempt::FailedOver(status),
             Delivered::Complete { is_reusable, keep_alive } => {
+                exchange.is_complete = true;
                 exchange.response.is_server_reusable = is_reusable;
                 let request = &exchange.asked.request;
                 let has_more = request.buffer.len() > request.whole_bytes;
@@ -266,6 +359,7 @@ impl Connection {
 
     /// The body is not whole yet: both directions at once.
     async fn exchange_streaming(&mut self, exchange: &mut Exchange, body_bytes: usize) -> Attempt {
+        self.begin_tee(&exchange.asked, body_bytes);
         self.begin_streaming(&mut exchange.asked.request, body_bytes);
         if self.send_composed(exchange).await.is_err()
             && exchange.lease.as_ref().is_some_and(|lease| lease.is_reused)
@@ -282,6 +376,7 @@ impl Connection {
             (Some((UploadEnd::Failed(error), _)), None) => Attempt::Failed(error),
             (_, None) => Attempt::Failed(ProxyError::ClientGone),
             (upload, Some(Delivered::Complete { is_reusable, keep_alive })) => {
+                exchange.is_complete = is_uploaded;
                 exchange.response.is_server_reusable = is_reusable && is_uploaded;
                 if let Some((UploadEnd::Complete, input)) = upload {
                     self.input = input;
@@ -326,6 +421,7 @@ impl Connection {
             deadline_ms: local.clock.now_ms().saturating_add(entry.read_timeout_ms),
             response_timeout_ms: response_timeout_ms(picked),
             body_bytes: received,
+            tee: &asked.tee,
         };
         let mut delivery = Delivery {
             shared: &self.shared,
@@ -361,7 +457,7 @@ impl Connection {
                 }
                 Attempt::Done(Next::Close)
             }
-            Delivered::Complete { .. } => Attempt::Done(Next::Close),
+            Delivered::Complete { .. } | Delivered::FailedOver { .. } => Attempt::Done(Next::Close),
         }
     }
 

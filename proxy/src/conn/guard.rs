@@ -17,6 +17,12 @@ pub fn serve(mut connection: Connection) -> impl Future<Output = bool> {
     }
 }
 
+/// Runs a task that no connection waits for to its end, or to its panic.
+pub(super) async fn contain(task: impl Future<Output = ()>) {
+    let running = pin!(task);
+    survives(running).await;
+}
+
 /// Polls `future` to its end; false when it panicked.
 ///
 /// `AssertUnwindSafe`: the future is not polled again, and what connections share is `Cell`s and

@@ -13,6 +13,8 @@ use sundew_config::model::{
 use super::cap::Caps;
 use super::descriptors::Descriptors;
 use super::exchange::Exchange;
+use super::held::HeldBytes;
+use super::mirror::Copies;
 use super::pressure::Pressure;
 use crate::cluster::Tables;
 use crate::http1::head::HeadLimits;
@@ -27,6 +29,9 @@ const EXCHANGES_MAX: usize = 1024;
 
 /// Called when a connection to a server failed.
 pub type OnConnectFailed = Box<dyn Fn(&Arc<Model>, ServiceIndex, ServerIndex)>;
+
+/// Called with what came of a request to a server that is judged by it: true for a failure.
+pub type OnOutcome = Box<dyn Fn(&Arc<Model>, ServiceIndex, ServerIndex, bool)>;
 
 /// What all connections of one worker share.
 pub struct Local {
@@ -64,10 +69,16 @@ pub struct Local {
     pub descriptors: Descriptors,
     /// How much may be sent twice.
     pub retry_budget: RetryBudget,
+    /// Copies for mirrors on their way.
+    pub copies: Copies,
+    /// Bodies that are not just passed on.
+    pub held: HeldBytes,
     /// What an operator reads.
     pub counters: Counters,
     /// Tells the control thread.
     pub on_connect_failed: OnConnectFailed,
+    /// Tells the control thread.
+    pub on_outcome: OnOutcome,
     #[expect(clippy::vec_box, reason = "they are handed out and taken back as boxes")]
     exchanges: RefCell<Vec<Box<Exchange>>>,
 }
@@ -230,6 +241,8 @@ pub struct LocalOptions {
     pub caps: Caps,
     /// Called when a connection to a server failed.
     pub on_connect_failed: OnConnectFailed,
+    /// Called with outcomes that count.
+    pub on_outcome: OnOutcome,
 }
 
 impl Local {
@@ -254,8 +267,11 @@ impl Local {
             descriptors: Descriptors::new(options.caps.descriptors),
             caps: options.caps,
             retry_budget: RetryBudget::default(),
+            copies: Copies::default(),
+            held: HeldBytes::default(),
             counters: Counters::default(),
             on_connect_failed: options.on_connect_failed,
+            on_outcome: options.on_outcome,
             exchanges: RefCell::default(),
         }
     }

@@ -86,11 +86,13 @@ impl Connection {
             RouterTarget::Service(service) => {
                 exchange.service = Some(service);
                 let Asked { request, trail, .. } = &mut exchange.asked;
+                trail.set_client(self.shared.peer.ip());
                 let sources = request.pin_sources(self.shared.local.clock.wall_s());
                 match tables.pick(service, sources, trail) {
                     Ok(pick) => Ok(Plan::Forward(pick)),
                     Err(PickError::Refused(status)) => Err(ProxyError::PinRefused(status)),
                     Err(PickError::NoServer | PickError::Exhausted) => Err(ProxyError::NoServer),
+                    Err(PickError::FailoverDown) => Err(ProxyError::FailoverDown),
                 }
             }
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::error::ProxyError;
 use super::gate::Gate;
 use super::local::{EntryPointLimits, Local};
+use super::mirror::Tee;
 use crate::http1::chunked::{ChunkDecoder, fill_size};
 use crate::http1::framing::Framing;
 use crate::io::watch::NEVER;
@@ -58,6 +59,8 @@ pub(super) struct Upload<'a> {
     pub response_timeout_ms: u64,
     /// Body bytes received.
     pub body_bytes: &'a std::cell::Cell<u64>,
+    /// For copies.
+    pub tee: &'a Tee,
 }
 
 impl Upload<'_> {
@@ -107,6 +110,7 @@ impl Upload<'_> {
             let take = usize::try_from(remaining).map_or(available, |left| left.min(available));
             self.enter_sending();
             self.note_body(take);
+            self.tee.note(self.input.filled().get(..take).unwrap_or(&[]));
             if self.server.send(&mut self.input, take, self.watch).await.is_err() {
                 self.gate.note_send_failed();
                 return UploadEnd::ServerGone;
@@ -129,6 +133,7 @@ impl Upload<'_> {
                 break UploadEnd::Failed(ProxyError::RequestBodyTooLarge);
             }
             let count = out.len();
+            self.tee.note(out.filled());
             self.enter_sending();
             if self.server.send(&mut out, count, self.watch).await.is_err() {
                 self.gate.note_send_failed();
@@ -196,7 +201,7 @@ impl Upload<'_> {
 /// How slow a client's body may be (http1 G2): so many bytes in so much time spent on waiting for
 /// them. It spans receives, or a byte now and then would keep a connection for ever.
 #[derive(Clone, Copy, Debug)]
-struct Window {
+pub(super) struct Window {
     whole_ms: u64,
     bytes_min: u64,
     left_ms: u64,
@@ -204,17 +209,17 @@ struct Window {
 }
 
 impl Window {
-    fn new(whole_ms: u64, bytes_min: u64) -> Self {
+    pub(super) fn new(whole_ms: u64, bytes_min: u64) -> Self {
         Self { whole_ms, bytes_min, left_ms: whole_ms, bytes: 0 }
     }
 
     /// When a receive that begins at `now_ms` has used it up.
-    fn deadline_ms(self, now_ms: u64) -> u64 {
+    pub(super) fn deadline_ms(self, now_ms: u64) -> u64 {
         now_ms.saturating_add(self.left_ms)
     }
 
     /// A receive took `waited_ms` and brought `received` bytes; enough of them begin a new window.
-    fn note(&mut self, waited_ms: u64, received: usize) {
+    pub(super) fn note(&mut self, waited_ms: u64, received: usize) {
         self.bytes += received as u64;
         self.left_ms = self.left_ms.saturating_sub(waited_ms);
         if self.bytes >= self.bytes_min {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sundew_config::model::{
-    Endpoint, HealthCheck, LoadBalancer, Model, Server, Service, ServiceKind, StickyRules,
-    TransportIndex,
+    Endpoint, HealthCheck, HealthMode, LoadBalancer, Model, Server, Service, ServiceKind,
+    StickyRules, Strategy, TransportIndex,
 };
 
 /// A server at `http://host[:port][/path]`.
@@ -31,6 +31,7 @@ pub(super) fn server(url: &str) -> Server {
 /// A check of `/health` that is quick enough for a test.
 pub(super) fn check() -> HealthCheck {
     HealthCheck {
+        mode: HealthMode::Http,
         path: "/health".into(),
         method: "GET".into(),
         status: None,
@@ -55,6 +56,8 @@ pub(super) fn service(name: &str, check: Option<HealthCheck>, urls: &[&str]) -> 
         health_check: check,
         pass_host_header: true,
         transport: TransportIndex(0),
+        strategy: Strategy::Wrr,
+        passive_health_check: None,
     };
     Service { name: name.into(), kind: ServiceKind::LoadBalancer(balancer) }
 }

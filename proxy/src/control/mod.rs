@@ -4,6 +4,7 @@
 pub mod health;
 pub mod listeners;
 pub mod log;
+pub mod passive;
 pub mod publish;
 pub mod reload;
 pub mod resolve;
@@ -17,3 +18,4 @@ mod limits;
 mod memory;
 mod occupant;
 mod stop;
+mod workers;

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sundew_config::model::{Endpoint, Model, Server, ServerIndex, ServiceIndex};
+use sundew_config::model::{Endpoint, LoadBalancer, Model, Server, ServerIndex, ServiceIndex};
 
 use crate::worker::inbox::{Address, Message, ServerState, Snapshot};
 use crate::worker::{Pressure, WorkerHandle};
@@ -114,6 +114,15 @@ impl<I: Inbox> Publisher<I> {
             .map(|(_, _, server, _)| host(server))
     }
 
+    /// Every server that is down, with its load balancer and its service's name.
+    pub fn down(&self) -> impl Iterator<Item = (&str, &str, &LoadBalancer)> {
+        self.model.load_balancers().flat_map(|(index, service, balancer)| {
+            let states = self.states.get(index.as_usize()).map_or(&[][..], Vec::as_slice);
+            let down = balancer.servers.iter().zip(states).filter(|(_, state)| !state.is_up);
+            down.map(move |(server, _)| (service.name.as_str(), server.url.as_str(), balancer))
+        })
+    }
+
     /// How many servers there are and how many of them are down.
     #[must_use]
     pub fn server_counts(&self) -> (usize, usize) {
@@ -176,6 +185,11 @@ fn host(server: &Server) -> &str {
     server.endpoint.host().unwrap_or_default()
 }
 
+/// Something can bring a server down, and up again.
+fn has_check(balancer: &LoadBalancer) -> bool {
+    balancer.health_check.is_some() || balancer.passive_health_check.is_some()
+}
+
 /// The state of every server of a model, in [`Snapshot::servers`]'s shape. A server whose service
 /// has no health check is up whatever `is_up` (by service name and URL) says.
 pub fn states(
@@ -187,7 +201,7 @@ pub fn states(
     for (index, service, balancer) in model.load_balancers() {
         let Some(slot) = states.get_mut(index.as_usize()) else { continue };
         slot.extend(balancer.servers.iter().map(|server| ServerState {
-            is_up: balancer.health_check.is_none() || is_up(&service.name, &server.url),
+            is_up: !has_check(balancer) || is_up(&service.name, &server.url),
             addresses: addresses(&server.endpoint),
         }));
     }

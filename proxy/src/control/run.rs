@@ -13,20 +13,21 @@ use sundew_config::{Diagnostic, Diagnostics, Severity};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::health::{Prober, Verdict};
+use super::health::{Prober, TargetKey, Verdict};
 use super::listeners::{self, BindError, Locks};
 use super::log::LogOutput;
 use super::memory::MemoryWatch;
+use super::passive::Ejections;
 use super::publish::{self, Publisher};
 use super::reload::{self, Loaded, Reloader};
 use super::resolve::{self, Resolution, Resolver};
 use super::signals::{Request, Signals};
 use super::stop::{Shutdown, Step};
 use super::systemd::Notifier;
-use super::{limits, log};
+use super::{limits, log, workers};
 use crate::observe::access_log::{self, AccessLogWriter};
-use crate::worker::inbox::{Message, Report, Snapshot};
-use crate::worker::{self, Caps, DescriptorCap, Pressure, WorkerHandle, WorkerOptions};
+use crate::worker::inbox::{Report, Snapshot};
+use crate::worker::{Caps, DescriptorCap, Pressure, WorkerHandle, WorkerOptions};
 
 pub use super::stop::Ending;
 
@@ -115,6 +116,8 @@ enum Event {
     /// No worker is left that could report.
     WorkersGone,
     Verdict(Verdict),
+    /// A server's ejection is over.
+    EjectionEnd(TargetKey),
     Resolution(Resolution),
     Reload(reload::Event),
     Memory(Pressure),
@@ -129,6 +132,7 @@ struct Control {
     reports: mpsc::UnboundedReceiver<Report>,
     resolver: Resolver,
     prober: Prober,
+    ejections: Ejections,
     reloader: Reloader,
     memory: MemoryWatch,
     signals: Signals,
@@ -183,7 +187,7 @@ impl Control {
             access_log: logs.next(),
             caps: caps.clone(),
         });
-        let (handles, reports) = start_workers(options)?;
+        let (handles, reports) = workers::start(options)?;
         announce(&statics, &bound.addresses);
 
         let resolve_interval = statics.settings.resolve_interval.max(resolve::REPEAT_MIN);
@@ -195,6 +199,7 @@ impl Control {
             publisher: Publisher::new(handles, &snapshot),
             reports,
             prober,
+            ejections: Ejections::default(),
             reloader: Reloader::new(loader, statics.providers_throttle, is_watching),
             memory,
             resolver,
@@ -225,6 +230,10 @@ impl Control {
                     Step::End(Ending::WorkerDied)
                 }
                 Event::Verdict(verdict) => self.judge(&verdict),
+                Event::EjectionEnd(key) => {
+                    let is_news = self.ejections.end(&key, &mut self.publisher);
+                    self.note_health(is_news)
+                }
                 Event::Resolution(resolution) => self.take_resolution(resolution),
                 Event::Reload(event) => self.take_reload(event).await,
                 Event::Memory(pressure) => {
@@ -256,6 +265,7 @@ impl Control {
             request = self.signals.next() => Event::Operator(request),
             report = self.reports.recv() => report.map_or(Event::WorkersGone, Event::Worker),
             verdict = self.prober.next() => Event::Verdict(verdict),
+            key = self.ejections.next() => Event::EjectionEnd(key),
             resolution = self.resolver.next() => Event::Resolution(resolution),
             event = self.reloader.next(), if stop.is_none() => Event::Reload(event),
             pressure = self.memory.next() => Event::Memory(pressure),
@@ -297,6 +307,10 @@ impl Control {
                 }
                 Step::Wait
             }
+            Report::Outcome(outcome) => {
+                let is_news = self.ejections.take(&outcome, &mut self.publisher);
+                self.note_health(is_news)
+            }
             Report::Stopped { worker, cut } => {
                 if cut > 0 {
                     tracing::warn!("worker {worker} cut {cut} exchanges off after the grace time");
@@ -326,6 +340,14 @@ impl Control {
             && let Some(host) = self.publisher.host_of(service, url)
         {
             self.resolver.refresh(host);
+        }
+        Step::Wait
+    }
+
+    /// A server went up or down, or nothing changed.
+    fn note_health(&self, is_news: bool) -> Step {
+        if is_news {
+            self.notifier.status(&self.status());
         }
         Step::Wait
     }
@@ -377,6 +399,7 @@ impl Control {
                 self.publisher.tables(model, |endpoint| self.resolver.addresses(endpoint));
                 self.resolver.retain(self.publisher.model());
                 self.prober.follow(self.publisher.model());
+                self.ejections.follow(&self.publisher);
                 self.reloader.applied();
                 tracing::info!("configuration applied: {}", self.status());
             }
@@ -440,33 +463,6 @@ async fn at(time: Option<Instant>) {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
     }
-}
-
-/// Starts every worker, or none: those that run are stopped when a later one cannot start.
-fn start_workers(
-    options: impl Iterator<Item = WorkerOptions>,
-) -> Result<(Vec<WorkerHandle>, mpsc::UnboundedReceiver<Report>), StartError> {
-    let (reports, inbox) = mpsc::unbounded_channel();
-    let mut handles: Vec<WorkerHandle> = Vec::new();
-    for options in options {
-        let (index, cpu) = (options.index, options.cpu);
-        match worker::start(options, reports.clone()) {
-            Ok(handle) => {
-                let place = cpu.map_or("not pinned".into(), |cpu| format!("on CPU {cpu}"));
-                tracing::info!("worker {index}: {}, {place}", handle.driver());
-                handles.push(handle);
-            }
-            Err(error) => {
-                for handle in handles {
-                    handle.send(Message::Stop { grace: Duration::ZERO });
-                    // How it ended does not matter any more.
-                    let _ = handle.join();
-                }
-                return Err(StartError::Io(format!("worker {index}"), error));
-            }
-        }
-    }
-    Ok((handles, inbox))
 }
 
 fn announce(statics: &StaticModel, addresses: &[SocketAddr]) {

@@ -41,7 +41,9 @@ pub fn write_request(out: &mut Vec<u8>, request: &RequestRewrite<'_>) {
         }
     };
     let rewrites_length = match control.framing {
-        Framing::Length(_) | Framing::Empty => has_loose_length(bytes, &head.fields),
+        Framing::Length(_) => has_loose_length(bytes, &head.fields),
+        // A copy for a mirror may leave out a body that the client has announced.
+        Framing::Empty => has_length_but_zero(bytes, &head.fields),
         Framing::Chunked | Framing::UntilClose => true,
     };
     head.fields.copy_lines(bytes, from, out, |name, span| {
@@ -118,6 +120,10 @@ fn has_loose_length(bytes: &[u8], fields: &Fields) -> bool {
     fields
         .first(bytes, FieldName::ContentLength)
         .is_some_and(|value| value.len() > 1 && value.starts_with(b"0"))
+}
+
+fn has_length_but_zero(bytes: &[u8], fields: &Fields) -> bool {
+    fields.first(bytes, FieldName::ContentLength).is_some_and(|value| value != b"0")
 }
 
 /// What a response's head becomes.

@@ -9,6 +9,7 @@
 mod address;
 pub mod buffer;
 pub mod clock;
+pub mod turn;
 pub mod watch;
 
 use std::future::Future;
@@ -174,14 +175,14 @@ impl WriteHalf {
             let (bytes, start) = std::mem::take(buffer).into_parts();
             let (result, slice) = half.write(bytes.slice(start..start + left)).await;
             *buffer = Buf::from_parts(slice.into_inner(), start);
-            match result {
-                Ok(sent @ 1..) => {
-                    buffer.consume(sent);
-                    left = left.saturating_sub(sent);
-                }
+            let sent = match result {
+                Ok(sent @ 1..) => sent,
                 Ok(0) | Err(_) => return Err(SendError { is_untouched: left == count }),
-            }
+            };
+            buffer.consume(sent);
+            left = left.saturating_sub(sent);
             watch.note_progress(1);
+            turn::pass_after(watch, sent).await;
         }
         Ok(())
     }

@@ -79,6 +79,8 @@ pub struct Watch {
     window_ms: Cell<u64>,
     window_bytes_min: Cell<u64>,
     window_began_bytes: Cell<u64>,
+    /// Sent since the connection let others go first.
+    pub(super) burst_bytes: Cell<usize>,
     /// The read of the client.
     pub downstream_patience: Patience,
     /// The read of the server.
@@ -103,6 +105,7 @@ impl Watch {
             window_ms: Cell::new(0),
             window_bytes_min: Cell::new(0),
             window_began_bytes: Cell::new(0),
+            burst_bytes: Cell::new(0),
             downstream_patience: Patience::default(),
             upstream_patience: Patience::default(),
         }

@@ -64,6 +64,19 @@ pub enum Message {
     },
 }
 
+/// A failure of a server, or its first success after one.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The model that the indexes belong to; compare with `Arc::ptr_eq`.
+    pub model: Arc<Model>,
+    /// Which service.
+    pub service: ServiceIndex,
+    /// Which of its servers.
+    pub server: ServerIndex,
+    /// A status of 500 or more, or none at all.
+    pub has_failed: bool,
+}
+
 /// What a worker tells the control thread.
 #[derive(Clone, Debug)]
 pub enum Report {
@@ -77,6 +90,8 @@ pub enum Report {
         /// Which of its servers.
         server: ServerIndex,
     },
+    /// What came of a request to a server whose service has a passive check.
+    Outcome(Outcome),
     /// The worker has ended after `Stop`; how many exchanges were cut by the deadline.
     Stopped {
         /// Which worker.

@@ -13,6 +13,8 @@ use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder};
 use rustix::io::Errno;
 use sundew_config::model::DriverChoice;
 
+use crate::io::turn;
+
 /// How long memory of rings that have just been given up may take to come back: the kernel frees
 /// it after the exit of their process.
 const RING_MEMORY_WAIT: Duration = Duration::from_millis(500);
@@ -43,7 +45,12 @@ impl EventLoop {
     pub(super) fn block_on<R>(&mut self, future: impl Future<Output = R>) -> R {
         match &mut self.kind {
             Kind::Uring(runtime) => runtime.block_on(future),
-            Kind::Epoll(runtime) => runtime.block_on(future),
+            Kind::Epoll(runtime) => runtime.block_on(async {
+                if let Err(error) = turn::begin() {
+                    tracing::warn!("large bodies may keep others waiting: {error}");
+                }
+                future.await
+            }),
         }
     }
 }

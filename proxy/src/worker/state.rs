@@ -12,7 +12,7 @@ use crossbeam_channel::Receiver;
 use sundew_config::model::{AccessLogOptions, EntryPointIndex, FieldMode, StaticModel};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::inbox::{Message, Report, Snapshot};
+use super::inbox::{Message, Outcome, Report, Snapshot};
 use super::{WorkerOptions, listener, sweeper};
 use crate::cluster::{Build, ServerFacts, Tables};
 use crate::conn::local::{EntryPointLimits, Local, LocalOptions, head_limits};
@@ -45,7 +45,7 @@ impl Worker {
             let Some(entry) = entry_points.get(usize::from(entry_point)) else { continue };
             own.push((Rc::clone(entry), Listener::from_std(listener)?));
         }
-        let reports = reports.clone();
+        let (reports, outcomes) = (reports.clone(), reports.clone());
         let local = Rc::new(Local::new(LocalOptions {
             index,
             response_head: head_limits(&statics.settings.limits),
@@ -58,6 +58,11 @@ impl Worker {
             on_connect_failed: Box::new(move |model, service, server| {
                 let model = Arc::clone(model);
                 let _ = reports.send(Report::ConnectFailed { model, service, server });
+            }),
+            on_outcome: Box::new(move |model, service, server, has_failed| {
+                let model = Arc::clone(model);
+                let outcome = Outcome { model, service, server, has_failed };
+                let _ = outcomes.send(Report::Outcome(outcome));
             }),
         }));
         let listening =

@@ -52,6 +52,7 @@ fn panicking_local(server: SocketAddr) -> (Rc<Local>, Rc<EntryPointLimits>) {
         access_log: None,
         caps: Caps::default(),
         on_connect_failed: Box::new(|_, _, _| panic!("as a defect would")),
+        on_outcome: Box::new(|_, _, _, _| {}),
     });
     (Rc::new(local), EntryPointLimits::all(&statics).remove(0))
 }

@@ -10,7 +10,7 @@ on_both_drivers!(
     a_strict_reload_names_every_mistake_and_keeps_the_last_configuration,
 );
 
-/// `good` is fine; `url`, `rule` and `gone` are wrong by themselves; `cookie` and `strategy` ask for
+/// `good` is fine; `url`, `rule` and `gone` are wrong by themselves; `cookie` and `scheme` ask for
 /// what does not exist.
 fn mixed(url: &str) -> String {
     format!(
@@ -19,7 +19,7 @@ fn mixed(url: &str) -> String {
     good: {{rule: \"Path(`/good`)\", service: good}}
     url: {{rule: \"Path(`/url`)\", service: url}}
     cookie: {{rule: \"Path(`/cookie`)\", service: cookie}}
-    strategy: {{rule: \"Path(`/strategy`)\", service: strategy}}
+    scheme: {{rule: \"Path(`/scheme`)\", service: scheme}}
     rule: {{rule: \"Path(`/rule`\", service: good}}
     gone: {{rule: \"Path(`/gone`)\", service: gone}}
   services:
@@ -29,9 +29,9 @@ fn mixed(url: &str) -> String {
       loadBalancer:
         sticky: {{cookie: {{name: sid, sameSite: often}}}}
         servers: [{{url: \"{url}\"}}]
-    strategy:
+    scheme:
       loadBalancer:
-        strategy: hrw
+        healthCheck: {{path: /, scheme: https}}
         servers: [{{url: \"{url}\"}}]
 "
     )
@@ -43,7 +43,7 @@ const MISTAKES: [(&str, &str, &str); 5] = [
     ("8:44", "http.routers.gone.service", "no service `gone`; did you mean `good`?"),
     ("11:42", "http.services.url.loadBalancer.servers[0].url", "`no url`"),
     ("14:48", "http.services.cookie.loadBalancer.sticky.cookie.sameSite", "`often`"),
-    ("18:19", "http.services.strategy.loadBalancer.strategy", "hrw"),
+    ("18:40", "http.services.scheme.loadBalancer.healthCheck.scheme", "`https`"),
 ];
 
 /// `kind` is what stands between the place and the path.
@@ -61,7 +61,7 @@ fn expect_the_good_rest(proxy: &Sundew) {
     let table = [
         ("/good", 200, "a"),
         ("/cookie", 200, "a"),
-        ("/strategy", 200, "a"),
+        ("/scheme", 200, "a"),
         ("/url", 404, "404 page not found\n"),
         ("/rule", 404, "404 page not found\n"),
         ("/gone", 404, "404 page not found\n"),

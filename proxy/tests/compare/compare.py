@@ -41,7 +41,7 @@ def main():
     ]
     for pattern in stale:
         print(f"listed but not seen any more: {pattern}")
-    count = len(EXCHANGES) + len(CONFIGURATIONS) + 1
+    count = len(EXCHANGES) + len(CONFIGURATIONS) + 3
     print(f"{count} scenarios, {len(seen)} differences, {len(unlisted)} not listed, "
           f"{len(stale)} listed for nothing")
     sys.exit(1 if unlisted or stale else 0)
@@ -136,6 +136,10 @@ def exchanges(options, world):
                     answers[key] = observe(world, proxy, scenario)
             if wanted(options, "shares"):
                 answers["shares", kind] = shares(world, proxy)
+            for host in ("hrw", "by-address"):
+                name = f"clients-{host}"
+                if wanted(options, name):
+                    answers[name, kind] = clients(world, proxy, host)
         finally:
             proxy.stop()
     return differences(answers)
@@ -238,6 +242,20 @@ def shares(world, proxy):
             stream.sendall(b"GET / HTTP/1.1\r\nHost: shares.test\r\nConnection: close\r\n\r\n")
             stream.makefile("rb").read()
     return {"origin.shares": [len(world.a.requests), len(world.b.requests)]}
+
+
+def clients(world, proxy, host):
+    """Which server clients at different addresses are given."""
+    world.clear()
+    for last in range(1, 41):
+        with socket.create_connection(("127.0.0.1", proxy.port), SECONDS,
+                                      (f"127.0.0.{last}", 0)) as stream:
+            stream.settimeout(SECONDS)
+            stream.sendall(f"GET /{last} HTTP/1.1\r\nHost: {host}.test\r\n"
+                           "Connection: close\r\n\r\n".encode())
+            stream.makefile("rb").read()
+    return {"origin.A": sorted(request["line"] for request in world.a.requests),
+            "origin.B": sorted(request["line"] for request in world.b.requests)}
 
 
 def configurations(options, world):

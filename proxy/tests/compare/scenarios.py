@@ -30,6 +30,17 @@ http:
     low: {rule: "Host(`prio.test`)", service: plain, priority: 1}
     high: {rule: "Host(`prio.test`)", service: sticky, priority: 1000}
     any: {rule: "Host(`*.wild.test`)", service: plain}
+    p2c: {rule: "Host(`p2c.test`)", service: p2c}
+    hrw: {rule: "Host(`hrw.test`)", service: hrw}
+    leasttime: {rule: "Host(`leasttime.test`)", service: leasttime}
+    by-address: {rule: "Host(`by-address.test`)", service: by-address}
+    mirror: {rule: "Host(`mirror.test`)", service: mirror}
+    mirror-short: {rule: "Host(`mirror-short.test`)", service: mirror-short}
+    mirror-bare: {rule: "Host(`mirror-bare.test`)", service: mirror-bare}
+    failover: {rule: "Host(`failover.test`)", service: failover}
+    failover-short: {rule: "Host(`failover-short.test`)", service: failover-short}
+    failover-dead: {rule: "Host(`failover-dead.test`)", service: failover-dead}
+    failover-empty: {rule: "Host(`failover-empty.test`)", service: failover-empty}
   services:
     plain: {loadBalancer: {servers: [{url: "@A@"}]}}
     empty: {loadBalancer: {sticky: {cookie: {name: sid}}, servers: []}}
@@ -61,6 +72,31 @@ http:
         sticky: {cookie: {name: sid}}
         servers: [{url: "@A@", weight: 1}, {url: "@B@", weight: 0}]
     shares: {loadBalancer: {servers: [{url: "@A@", weight: 3}, {url: "@B@", weight: 1}]}}
+    p2c: {loadBalancer: {strategy: p2c, sticky: {cookie: {name: sid}}, servers: [{url: "@A@"}]}}
+    hrw:
+      loadBalancer:
+        strategy: hrw
+        sticky: {cookie: {name: sid}}
+        servers: [{url: "@A@", weight: 2}, {url: "@B@", weight: 3}]
+    leasttime:
+      loadBalancer:
+        strategy: leasttime
+        sticky: {cookie: {name: sid}}
+        servers: [{url: "@A@"}]
+    by-address: {highestRandomWeight: {services: [{name: plain}, {name: gone, weight: 2}]}}
+    mirror: {mirroring: {service: sticky, mirrors: [{name: gone, percent: 100}]}}
+    mirror-short:
+      mirroring: {service: sticky, maxBodySize: 4, mirrors: [{name: gone, percent: 100}]}
+    mirror-bare:
+      mirroring: {service: sticky, mirrorBody: false, mirrors: [{name: gone, percent: 100}]}
+    failover: {failover: {service: sticky, fallback: gone, errors: {status: ["500-502", "404"]}}}
+    failover-short:
+      failover:
+        service: sticky
+        fallback: gone
+        errors: {status: ["500"], maxRequestBodyBytes: 4}
+    failover-dead: {failover: {service: dead, fallback: sticky, errors: {status: ["502"]}}}
+    failover-empty: {failover: {service: empty, fallback: sticky, errors: {status: ["503"]}}}
   serversTransports:
     quick: {forwardingTimeouts: {responseHeaderTimeout: 300ms}}
 """
@@ -127,6 +163,31 @@ EXCHANGES = [
     get("weighted-raw-name", "weighted.test", fields=("Cookie: outer=one; inner=PIN(A)",)),
     get("weighted-inner-only", "weighted.test", fields=("Cookie: inner=PIN(A)",)),
     get("weighted-same-name", "same.test"),
+    # Strategies, and services in front of services. A mirror's request is the last.
+    get("strategy-p2c", "p2c.test"),
+    get("strategy-p2c-pinned", "p2c.test", fields=("Cookie: sid=PIN(A)",)),
+    get("strategy-hrw", "hrw.test", fields=("Cookie: sid=PIN(A)",)),
+    get("strategy-leasttime", "leasttime.test"),
+    get("strategy-leasttime-pinned", "leasttime.test", fields=("Cookie: sid=PIN(A)",)),
+    get("service-by-address", "by-address.test"),
+    get("mirror-get", "mirror.test", fields=("Cookie: sid=PIN(A)",)),
+    get("mirror-new", "mirror.test"),
+    get("mirror-post", "mirror.test", method="POST", body=b"12345"),
+    get("mirror-chunked", "mirror.test", method="POST", fields=("Transfer-Encoding: chunked",),
+        body=b"3;x=y\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
+    get("mirror-of-error", "mirror.test", script="status-500"),
+    get("mirror-body-fits", "mirror-short.test", method="POST", body=b"1234"),
+    get("mirror-body-too-long", "mirror-short.test", method="POST", body=b"12345"),
+    get("mirror-without-body", "mirror-bare.test", method="POST", body=b"1234"),
+    get("failover-not-needed", "failover.test", method="POST", body=b"12345"),
+    *(get(f"failover-on-{status}", "failover.test", script=f"status-{status}",
+          fields=("Cookie: sid=x",)) for status in (404, 500, 503)),
+    get("failover-body", "failover.test", script="status-502", method="POST", body=b"12345"),
+    get("failover-body-fits", "failover-short.test", script="status-500", method="POST",
+        body=b"1234"),
+    get("failover-body-too-long", "failover-short.test", method="POST", body=b"12345"),
+    get("failover-refused", "failover-dead.test", method="POST", body=b"12345"),
+    get("failover-empty", "failover-empty.test"),
     # How a Cookie field is read.
     get("cookie-quoted", "two.test", fields=('Cookie: sid="PIN(B)"',)),
     get("cookie-blanks-around", "two.test", fields=("Cookie:    sid=PIN(B)  ; x=y",)),
@@ -322,6 +383,26 @@ CONFIGURATIONS = [
     ("config-two-kinds",
      f"{ROUTER}  services: {{app: {{weighted: {{services: [{{name: app}}]}}, "
      'loadBalancer: {servers: [{url: "@A@"}]}}}\n', "yml"),
+    *((f"config-strategy-{name or 'empty'}", balancer(f"strategy: '{name}'"), "yml")
+      for name in ("", "wrr", "p2c", "hrw", "leasttime", "WRR", "random")),
+    ("config-passive", balancer("passiveHealthCheck: {failureWindow: 3s, maxFailedAttempts: 2}"),
+     "yml"),
+    *((f"config-{name}", f"{ROUTER}  services:\n    app: {{{text}}}\n    "
+       'one: {loadBalancer: {servers: [{url: "@A@"}]}}\n    '
+       'two: {loadBalancer: {healthCheck: {path: /}, servers: [{url: "@A@"}]}}\n', "yml")
+      for name, text in (
+        ("failover", "failover: {service: two, fallback: one}"),
+        ("failover-without-health", "failover: {service: one, fallback: two}"),
+        ("failover-both-need-health", "failover: {service: two, fallback: one, healthCheck: {}}"),
+        ("failover-errors", "failover: {service: one, fallback: two, errors: {status: [500]}}"),
+        ("failover-bad-range", "failover: {service: one, fallback: two, errors: {status: [5xx]}}"),
+        ("mirroring", "mirroring: {service: one, mirrors: [{name: two, percent: 50}]}"),
+        ("mirroring-101-percent", "mirroring: {service: one, mirrors: [{name: two, percent: 101}]}"),
+        ("mirroring-itself", "mirroring: {service: one, mirrors: [{name: app, percent: 1}]}"),
+        ("mirroring-health", "mirroring: {service: one, healthCheck: {}}"),
+        ("by-address", "highestRandomWeight: {services: [{name: one}]}"),
+        ("by-address-health", "highestRandomWeight: {healthCheck: {}, services: [{name: one}]}"),
+        ("by-address-missing", "highestRandomWeight: {services: [{name: nope}]}"))),
     ("config-toml",
      '[http.routers.app]\nrule = "PathPrefix(`/`)"\nservice = "app"\n'
      "[http.services.app.loadBalancer.sticky.cookie]\nname = \"sid\"\n"

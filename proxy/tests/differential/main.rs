@@ -113,13 +113,15 @@ fn check(driver: Driver, plan: Plan) {
 }
 
 fn summary(driver: Driver, plan: Plan, report: &Report) -> String {
-    let Report { cases, connections, resets, statuses, refused_though_valid, .. } = report;
+    let Report { cases, connections, resets, statuses, .. } = report;
+    let Report { refused_though_valid, bad_gateways, .. } = report;
     let per_status: Vec<String> =
         statuses.iter().map(|(status, count)| format!("{status}: {count}")).collect();
     format!(
         "differential ({driver:?}, seed {}): {cases} mutated requests on {connections} connections \
          to each origin, {} findings, {} % accepted, {:.1} s\n  \
-         answers {{{}}}, valid but not 2xx {refused_though_valid}, resets {resets}",
+         answers {{{}}}, valid but not 2xx {refused_though_valid}, resets {resets}, \
+         bad gateways {bad_gateways:?}",
         plan.seed,
         report.findings.len(),
         report.accepted_percent(),

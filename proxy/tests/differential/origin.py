@@ -78,7 +78,7 @@ class Exchange(BaseHTTPRequestHandler):
                 body, trailers = self.read_chunks()
             else:
                 body = self.read_exactly(int(self.headers.get("Content-Length") or 0))
-        except (EOFError, ValueError, OSError):
+        except (EOFError, ValueError, OSError, OverflowError, MemoryError):
             self.close_connection = True
             return
         digest = hashlib.sha256(body).hexdigest()[:16]

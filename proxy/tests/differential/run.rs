@@ -48,6 +48,8 @@ pub(crate) struct Report {
     pub(crate) statuses: BTreeMap<u16, u64>,
     /// Mutated requests that the model takes and that got another answer than 2xx.
     pub(crate) refused_though_valid: u64,
+    /// Origins and connections for which the proxy found its server wanting, though it was up.
+    pub(crate) bad_gateways: Vec<(&'static str, u64)>,
     pub(crate) findings: Vec<Finding>,
     /// For each connection with a finding, what each origin saw of it.
     pub(crate) seen: BTreeMap<u64, String>,
@@ -222,8 +224,11 @@ fn play(targets: &[Target], plan: Plan, number: u64, report: &Mutex<Report>) -> 
     let mut report = report.lock().expect("the report");
     report.connections += 1;
     report.cases += script.cases.len() as u64;
-    for outcome in outcomes {
-        count(&mut report, &script, &outcome);
+    for (outcome, (name, _)) in outcomes.iter().zip(targets) {
+        count(&mut report, &script, outcome);
+        if outcome.answers.iter().any(|it| it.status == 502) {
+            report.bad_gateways.push((*name, number));
+        }
     }
     heard
 }

@@ -2,6 +2,8 @@
 //! server's connection is used again.
 
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use super::client::{Answer, Client, Ended, Fin};
 use super::lane::{Lane, cuts, spread};
@@ -174,6 +176,8 @@ fn check_response(row: &Row<'_>, lane: &Lane) -> Result<(), String> {
     let is_reused = matches!(row.gets, Gets::Whole(..));
     if row.late_from.is_some() {
         lane.origin.wait_for_replies(replies + 1);
+        // A connection put back less than a millisecond ago is taken without a look.
+        thread::sleep(Duration::from_millis(5));
     } else if !is_reused && row.then == Then::Wait && !lane.origin.wait_for_end(first.connection) {
         return Err("the server's connection is not closed".to_owned());
     }

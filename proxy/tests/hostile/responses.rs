@@ -115,7 +115,7 @@ const ROWS: &[Row<'static>] = &[
     bad("D12 101 to one more protocol", b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket, h2c\r\n\r\n").to(Ask::Upgrade),
     bad("D12 101 without Upgrade", b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n").to(Ask::Upgrade),
     bad("D12 101 without Connection", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n").to(Ask::Upgrade),
-    whole("D12 an upgrade declined", b"HTTP/1.1 200 OK\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\nhello").to(Ask::Upgrade).with(&[], &["upgrade"]),
+    closed("D12 an upgrade declined", b"HTTP/1.1 200 OK\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\nhello").to(Ask::Upgrade).with(&[], &["upgrade"]),
     empty_closed("D12 an upgrade granted", 101, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").to(Ask::Upgrade).then(Then::Close).with(&["Upgrade: websocket", "Set-Cookie: sid="], &[]),
     bad("D16 NUL in a value", b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 5\r\n\r\nhello"),
     bad("D16 CR in a value", b"HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: p=q\r\nContent-Length: 5\r\n\r\nhello"),

@@ -1,7 +1,9 @@
 //! Tests of `check`: balancer; named by their sentences.
 
 use super::*;
-use crate::model::{CookieCache, Endpoint, LoadBalancer, SameSite, ServiceKind, StickyCookie};
+use crate::model::{
+    CookieCache, Endpoint, HealthMode, LoadBalancer, SameSite, ServiceKind, StickyCookie,
+};
 
 /// A dynamic file with one router `r` on `app`, whose `loadBalancer` has these lines.
 fn balancer_file(body: &str) -> String {
@@ -16,7 +18,7 @@ fn balancer(body: &str, options: Options) -> LoadBalancer {
     let model = loaded(&balancer_file(body), options).model;
     match model.services[0].kind.clone() {
         ServiceKind::LoadBalancer(balancer) => balancer,
-        ServiceKind::Weighted(_) => panic!("not a load balancer"),
+        _ => panic!("not a load balancer"),
     }
 }
 
@@ -24,6 +26,35 @@ const SERVER: &str = "servers: [{url: 'http://a'}]\n";
 
 fn cookie(options: &str) -> StickyCookie {
     balancer(&format!("{SERVER}sticky: {{cookie: {options}}}"), LENIENT).sticky.unwrap()
+}
+
+#[test]
+fn strategies_are_those_of_traefik() {
+    use crate::model::Strategy::{Hrw, LeastTime, P2c, Wrr};
+    for (written, want) in
+        [("''", Wrr), ("wrr", Wrr), ("p2c", P2c), ("hrw", Hrw), ("leasttime", LeastTime)]
+    {
+        let body = format!("{SERVER}sticky: {{cookie: {{}}}}\nstrategy: {written}");
+        let got = balancer(&body, STRICT);
+        assert_eq!((got.strategy, got.sticky.is_some()), (want, want != Hrw), "{written}");
+    }
+    assert_eq!(balancer(SERVER, STRICT).strategy, Wrr);
+}
+
+#[test]
+fn a_passive_check_has_the_defaults_of_traefik() {
+    let passive = |text: &str| {
+        let got = balancer(&format!("{SERVER}passiveHealthCheck: {text}"), LENIENT);
+        let got = got.passive_health_check.unwrap();
+        (got.failure_window.as_millis(), got.failed_attempts_max)
+    };
+    assert_eq!(passive("{}"), (10_000, 1));
+    assert_eq!(passive("{failureWindow: 5, maxFailedAttempts: 3}"), (5_000, 3));
+    assert_eq!(passive("{failureWindow: 0s}"), (10_000, 1));
+    assert_eq!(balancer(SERVER, STRICT).passive_health_check, None);
+    let file = balancer_file(&format!("{SERVER}passiveHealthCheck: {{maxFailedAttempts: 0}}"));
+    let lines = said(&file, STRICT);
+    assert!(lines.len() == 1 && lines[0].contains(".maxFailedAttempts: "), "{lines:?}");
 }
 
 #[test]
@@ -313,6 +344,9 @@ fn a_health_check_has_the_defaults_of_traefik() {
     assert_eq!((full.status, full.port), (Some(204), Some(81)));
     assert_eq!(full.headers, [("X-A".to_owned(), "1".to_owned())]);
     assert!(!full.follow_redirects);
+    let mode = |text: &str| check(&format!("{{interval: 1s, {text}}}")).mode;
+    assert_eq!((full.mode, mode("mode: ''")), (HealthMode::Http, HealthMode::Http));
+    assert_eq!(mode("mode: grpc, scheme: h2c"), HealthMode::Grpc);
     // What Traefik runs with its defaults.
     assert_eq!(check("{path: /, interval: 0}").interval.as_secs(), 30);
     assert_eq!(check("{path: /, timeout: -5s}").timeout.as_secs(), 5);
@@ -349,11 +383,7 @@ fn health_check_mistakes_are_named() {
             "a field that would break the request's head; \
              leave out control characters, and blanks in the name",
         ),
-        (
-            "{path: /, mode: grpc}",
-            ".mode",
-            "not supported by sundew yet: `grpc`; remove it, or start with --lenient",
-        ),
+        ("{path: /, mode: grcp}", ".mode", "unknown mode `grcp`; write `http` or `grpc`"),
         (
             "{path: /, scheme: https}",
             ".scheme",

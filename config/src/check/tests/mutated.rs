@@ -6,9 +6,10 @@ use super::*;
 use crate::Severity;
 use crate::model::{Model, RouterTarget, ServiceKind, StaticModel, StickyCookie};
 
-const SEEDS: [&str; 4] = [
+const SEEDS: [&str; 5] = [
     include_str!("../../../examples/app.yml"),
     include_str!("../../../examples/weighted.yml"),
+    include_str!("../../../examples/composite.yml"),
     include_str!("../../../examples/one-file.yml"),
     include_str!("../../../examples/traefik.yml"),
 ];
@@ -86,11 +87,13 @@ fn assert_valid(statics: &StaticModel, model: &Model) {
                 assert!(usize::from(it.transport.0) < model.transports.len());
                 assert_safe(it.sticky.as_ref());
             }
-            ServiceKind::Weighted(it) => {
-                assert!(it.children.iter().all(|it| it.service.as_usize() < position));
-                assert_safe(it.sticky.as_ref());
+            ServiceKind::Weighted(it) => assert_safe(it.sticky.as_ref()),
+            ServiceKind::Mirroring(it) => {
+                assert!(it.mirrors.iter().all(|it| it.percent <= 100));
             }
+            ServiceKind::HighestRandomWeight(_) | ServiceKind::Failover(_) => {}
         }
+        assert!(service.kind.children().iter().all(|it| it.as_usize() < position));
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::Args;
 use sundew_config::Diagnostics;
 use sundew_config::load::{FlagOptions, from_flags};
-use sundew_config::model::{HealthCheck, LogLevel, Model, ServiceKind};
+use sundew_config::model::{HealthCheck, HealthMode, LogLevel, Model, ServiceKind};
 
 use super::{exit_code, print};
 use crate::control::run::{Plan, run};
@@ -99,6 +99,7 @@ fn probe_every_second(model: &mut Model) {
     for service in &mut model.services {
         if let ServiceKind::LoadBalancer(balancer) = &mut service.kind {
             balancer.health_check = Some(HealthCheck {
+                mode: HealthMode::Http,
                 path: servers::HEALTH_PATH.into(),
                 method: "GET".into(),
                 status: None,

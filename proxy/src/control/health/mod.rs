@@ -4,6 +4,7 @@
 //! Owns the tasks. Never decides what is published: [`super::run`] asks whether a [`Verdict`] is
 //! still meant and hands it on.
 
+mod grpc;
 mod probe;
 mod streak;
 mod target;
@@ -13,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sundew_config::model::{HealthCheck, Model, Server};
+use sundew_config::model::{HealthCheck, HealthMode, Model, Server};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
@@ -63,6 +64,10 @@ pub enum Unhealthy {
     Exchange(String),
     /// A response, but not the wanted one.
     Status(u16),
+    /// A gRPC status other than OK.
+    Grpc(String),
+    /// A gRPC health service that says something else than SERVING.
+    NotServing,
     /// More redirects than are followed.
     TooManyRedirects,
     /// A redirect that cannot be followed, or a path that is no relative reference.
@@ -85,6 +90,8 @@ impl fmt::Display for Unhealthy {
             Self::Timeout => f.write_str("no answer in time"),
             Self::Exchange(error) => write!(f, "no valid answer: {error}"),
             Self::Status(status) => write!(f, "it answered {status}"),
+            Self::Grpc(status) => write!(f, "it answered gRPC status {status}"),
+            Self::NotServing => f.write_str("it says that it does not serve"),
             Self::TooManyRedirects => {
                 write!(f, "stopped after {} redirects", probe::REDIRECTS_MAX)
             }
@@ -207,7 +214,11 @@ async fn watch(
         // Never closed, so an error cannot happen; without a permit the probe is sent all the same.
         let permit = permits.acquire().await.ok();
         let started = Instant::now();
-        let outcome = probe::probe(&target.server, &target.check, &names).await;
+        let (server, check) = (&target.server, &target.check);
+        let outcome = match check.mode {
+            HealthMode::Http => probe::probe(server, check, &names).await,
+            HealthMode::Grpc => grpc::probe(server, check, &names).await,
+        };
         drop(permit);
         let pause = match outcome {
             Ok(()) => target.check.interval,

@@ -35,7 +35,7 @@ pub(super) const REDIRECTS_MAX: usize = 10;
 const DRAIN_TIME_MAX: Duration = Duration::from_millis(100);
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
 
-const AGENT: &str = concat!("sundew/", env!("CARGO_PKG_VERSION"));
+pub(super) const AGENT: &str = concat!("sundew/", env!("CARGO_PKG_VERSION"));
 
 /// Probes `server` once.
 pub(super) async fn probe(
@@ -105,7 +105,7 @@ fn redirected_method(status: StatusCode, method: Method) -> Method {
     }
 }
 
-fn first_url(server: &Server, check: &HealthCheck) -> Result<Url, String> {
+pub(super) fn first_url(server: &Server, check: &HealthCheck) -> Result<Url, String> {
     let url = Url {
         authority: server.authority.clone(),
         path: server.path.clone(),
@@ -168,7 +168,7 @@ async fn exchange(
 }
 
 /// The addresses of a URL's host: those that the workers use, or a lookup for a redirect's.
-async fn addresses(url: &Url, names: &Names) -> Result<Vec<Address>, Unhealthy> {
+pub(super) async fn addresses(url: &Url, names: &Names) -> Result<Vec<Address>, Unhealthy> {
     if let Some(path) = &url.socket {
         return Ok(vec![Address::Unix(Path::new(path).into())]);
     }
@@ -183,7 +183,10 @@ async fn addresses(url: &Url, names: &Names) -> Result<Vec<Address>, Unhealthy> 
 }
 
 /// Tries every address; each gets its share of the time, so that a silent one hides no other.
-async fn connect(addresses: &[Address], time_max: Duration) -> Result<TcpStream, Unhealthy> {
+pub(super) async fn connect(
+    addresses: &[Address],
+    time_max: Duration,
+) -> Result<TcpStream, Unhealthy> {
     let shares = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let mut last = Unhealthy::NoAddress;
     for address in addresses {

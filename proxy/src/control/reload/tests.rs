@@ -36,7 +36,7 @@ fn urls(reload: &Reload) -> Vec<&str> {
     let services = reload.model.services.iter();
     let servers = services.flat_map(|it| match &it.kind {
         ServiceKind::LoadBalancer(balancer) => balancer.servers.as_slice(),
-        ServiceKind::Weighted(_) => &[],
+        _ => &[],
     });
     servers.map(|it| it.url.as_str()).collect()
 }
