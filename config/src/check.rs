@@ -2,6 +2,7 @@
 //! that is wrong by itself. Reads no files. Called by `load`.
 
 mod access_log;
+mod admin;
 mod composite;
 mod cookie;
 mod cookie_name;
@@ -20,9 +21,11 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cookie::{is_sanitised, sanitised};
+pub(crate) use cookie::{generated_name, is_sanitised, sanitised};
+pub(crate) use cookie_name::is_reserved;
 pub(crate) use dynamic::{DynamicFile, EntryPoints, dynamic};
 pub(crate) use entry_point::{default_entry_point, listen_address};
+pub use scalar::duration_of;
 pub(crate) use server::server;
 pub(crate) use statics::{Statics, statics};
 pub(crate) use transport::default_transport;

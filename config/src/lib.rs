@@ -6,6 +6,7 @@
 //! comes out is valid by construction. No runtime, no sockets.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 mod check;
 pub mod diagnostic;
 pub mod key_file;
@@ -16,4 +17,5 @@ mod raw;
 pub mod rule;
 mod source;
 
+pub use check::duration_of;
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};

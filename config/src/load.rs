@@ -16,6 +16,7 @@ use serde_yaml::Value;
 
 pub use flags::{FlagOptions, from_flags};
 
+use crate::audit::{self, Audit};
 use crate::check::{self, DynamicFile, EntryPoints, Statics};
 use crate::key_file::KeyFiles;
 use crate::model::{FileSource, Model, StaticModel, Transport};
@@ -368,4 +369,28 @@ fn read(file: &Path, options: Options, is_check: bool) -> (Model, Diagnostics) {
     let transport = check::default_transport();
     let model = check::dynamic(&[part], transport, EntryPoints::Any, &keys, is_check, &reports);
     (model, reports.into_diagnostics())
+}
+
+/// Audits the stickiness of a static file with all that it refers to, or of a dynamic file alone.
+///
+/// # Errors
+/// What cannot be read; what sundew cannot serve is no problem here.
+pub fn audit(file: &Path) -> Result<Audit, Diagnostics> {
+    let root = file::parse(file, Role::Static, true).map_err(|it| vec![it])?;
+    let reports = Reports::new(true);
+    if !root.source.root_keys().any(raw::is_static_key) {
+        return Ok(audit::audit(&[&root.source], None, &reports));
+    }
+    let whole = Whole::load(root, Options { lenient: true });
+    // What `sundew check` says of the static part is its own business.
+    let is_of_root = |it: &Diagnostic| it.place.file == whole.root.source.file;
+    let broken = whole.found.iter().filter(|it| it.severity == Severity::Error && !is_of_root(it));
+    let broken: Diagnostics = broken.cloned().collect();
+    if !broken.is_empty() {
+        return Err(broken);
+    }
+    let files: Vec<_> = std::iter::once(&whole.root.source)
+        .chain(whole.files.iter().map(|it| &it.source))
+        .collect();
+    Ok(audit::audit(&files, Some(&whole.root.source), &reports))
 }

@@ -287,6 +287,12 @@ impl<'a> At<'a> {
         self.reports.push(Diagnostic { severity, place, path, message, help });
     }
 
+    /// Where it is written, or the nearest key above it.
+    pub(crate) fn place(&self) -> Place {
+        let mark = self.mark(false);
+        Place { file: self.source.file.clone(), line: mark.line, column: mark.column }
+    }
+
     /// A mistake that refuses the load.
     pub(crate) fn error(&self, message: impl Into<String>, help: impl Into<String>) {
         self.report(Severity::Error, self.mark(false), message.into(), help.into());

@@ -17,7 +17,7 @@ use sundew::worker::inbox::{Message, ServerState, Snapshot};
 use sundew::worker::{Caps, WorkerOptions, start};
 use sundew_config::load::{FlagOptions, from_flags};
 use sundew_config::model::{
-    DriverChoice, EntryPointIndex, Model, Sealing, SealingKey, ServiceKind,
+    DriverChoice, EntryPointIndex, MetricsOptions, Model, Sealing, SealingKey, ServiceKind,
 };
 
 struct Counting;
@@ -100,7 +100,11 @@ fn seal(model: &mut Model, url: &str) -> Vec<u8> {
 
 /// Runs a worker on `driver`; returns the fewest allocations of any window of exchanges. The
 /// sweeper, ten times a second, may allocate; a window without it must not.
-fn allocations_of_a_window(driver: DriverChoice, is_sealed: bool) -> usize {
+fn allocations_of_a_window(
+    driver: DriverChoice,
+    is_sealed: bool,
+    metrics: Option<&MetricsOptions>,
+) -> usize {
     let server = origin();
     let url = format!("http://{server}");
     let flags = FlagOptions {
@@ -111,10 +115,12 @@ fn allocations_of_a_window(driver: DriverChoice, is_sealed: bool) -> usize {
     let (mut statics, mut model) = from_flags(&flags).unwrap();
     let value = if is_sealed { seal(&mut model, &url) } else { current_value(&url).to_vec() };
     statics.settings.driver = driver;
+    statics.admin.metrics = metrics.cloned();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
-    let state = ServerState { is_up: true, addresses: Arc::from([server.into()]) };
+    let state =
+        ServerState { is_up: true, is_draining: false, addresses: Arc::from([server.into()]) };
     let snapshot = Snapshot { model: Arc::new(model), servers: vec![vec![state]] };
     let (reports, _kept) = tokio::sync::mpsc::unbounded_channel();
     let options = WorkerOptions {
@@ -159,17 +165,26 @@ fn allocations_of_a_window(driver: DriverChoice, is_sealed: bool) -> usize {
 // One test: two at once would count each other's allocations.
 #[test]
 fn a_warm_sticky_exchange_allocates_nothing() {
-    for is_sealed in [false, true] {
-        let count = allocations_of_a_window(DriverChoice::Epoll, is_sealed);
-        assert_eq!(count, 0, "epoll, sealed: {is_sealed}");
+    let metrics = MetricsOptions {
+        entry_point: EntryPointIndex(0),
+        buckets_s: vec![0.1, 0.3, 1.2, 5.0],
+        by_entry_point: true,
+        by_router: true,
+        by_service: true,
+    };
+    let cases =
+        [("plain", false, None), ("with metrics", false, Some(&metrics)), ("sealed", true, None)];
+    for (name, is_sealed, metrics) in cases {
+        let count = allocations_of_a_window(DriverChoice::Epoll, is_sealed, metrics);
+        assert_eq!(count, 0, "epoll, {name}");
     }
     let ring = io_uring::IoUring::new(8);
     if let Err(error) = ring {
         println!("skipped: io_uring: {error}");
         return;
     }
-    for is_sealed in [false, true] {
-        let count = allocations_of_a_window(DriverChoice::Uring, is_sealed);
-        assert_eq!(count, 0, "io_uring, sealed: {is_sealed}");
+    for (name, is_sealed, metrics) in cases {
+        let count = allocations_of_a_window(DriverChoice::Uring, is_sealed, metrics);
+        assert_eq!(count, 0, "io_uring, {name}");
     }
 }

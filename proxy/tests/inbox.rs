@@ -69,6 +69,7 @@ fn run(driver: DriverChoice, places: &[&[SocketAddr]]) -> Running {
     let address = listener.local_addr().unwrap();
     let state = |it: &&[SocketAddr]| ServerState {
         is_up: true,
+        is_draining: false,
         addresses: it.iter().copied().map(Address::from).collect(),
     };
     let servers = vec![places.iter().map(state).collect()];

@@ -88,7 +88,7 @@ fn cookie(raw: &raw::Cookie, service: &str, keys: &KeyFiles, at: &At<'_>) -> Sti
 }
 
 /// `_` and 5 hexadecimal digits of a SHA-1 (Traefik's `GenerateName`).
-pub(super) fn generated_name(service: &str) -> String {
+pub(crate) fn generated_name(service: &str) -> String {
     let hash = Sha1::new().chain_update(b"_TRAEFIK_BACKEND_").chain_update(service).finalize();
     let mut name = String::from("_");
     for byte in hash.iter().take(3) {

@@ -44,9 +44,14 @@ pub(super) struct Attributes<'a> {
     pub(super) path: Option<&'a str>,
 }
 
+/// Whether a name belongs to others.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 /// Reports a name that belongs to others, unless that is meant.
 pub(super) fn check_reserved(name: &str, is_allowed: bool, at: &At<'_>) {
-    if !is_allowed && RESERVED.contains(&name) {
+    if !is_allowed && is_reserved(name) {
         at.key("name").wrong(
             format!("`{name}` is a cookie of applications: each overwrites the other's"),
             "choose another name, or write `allowReservedName: true`",

@@ -175,6 +175,8 @@ fn router(
         } else {
             raw.priority
         },
+        rule_text: raw.rule.clone(),
+        service_text: raw.service.clone(),
         target: if must_not_serve { RouterTarget::LeftOut } else { target },
     })
 }
@@ -200,6 +202,10 @@ fn router_entry_points(
     for (index, name) in raw.entry_points.iter().enumerate() {
         let position = points.iter().position(|it| it.name == *name);
         match position.and_then(|it| u16::try_from(it).ok()).map(EntryPointIndex) {
+            Some(known) if statics.admin.owns(known) => {
+                let help = "name another entry point: this one is served by the control thread";
+                list.index(index).unsupported_what(&format!("a router on `{name}`"), help);
+            }
             Some(known) if indexes.contains(&known) => {}
             Some(known) => indexes.push(known),
             None => {

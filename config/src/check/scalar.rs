@@ -42,6 +42,12 @@ pub(super) fn positive(at: &At<'_>, text: Option<&String>, default: Duration) ->
     }
 }
 
+/// A duration as files write it: seconds, or `30s`, `500ms`, `1m30s`; `None` for anything else.
+#[must_use]
+pub fn duration_of(text: &str) -> Option<Duration> {
+    parse_duration(text).and_then(|(is_negative, size)| (!is_negative).then_some(size))
+}
+
 /// Sign and size. Bare integers are seconds (as in Traefik), the rest is Go's `ParseDuration`.
 pub(super) fn parse_duration(text: &str) -> Option<(bool, Duration)> {
     let (is_negative, digits) = match text.strip_prefix('-') {

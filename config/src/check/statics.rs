@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::access_log::{access_log, log};
+use super::admin::admin;
 use super::entry_point::{default_entry_point, entry_point};
 use super::scalar::{duration, in_range};
 use super::settings::settings;
@@ -15,7 +16,7 @@ use crate::raw;
 use crate::source::At;
 
 /// Name of the entry point for what sundew answers itself; no router's default.
-const INTERNAL_NAME: &str = "traefik";
+pub(super) const INTERNAL_NAME: &str = "traefik";
 const INTERNAL_PORT: u16 = 8080;
 const THROTTLE: Duration = Duration::from_secs(2);
 /// Their indexes are 16 bits wide, and each is a socket a worker.
@@ -32,13 +33,9 @@ pub(crate) struct Statics {
 /// Checks the static part of the file at `at`.
 pub(crate) fn statics(raw: &raw::Root, at: &At<'_>) -> Statics {
     let mut entry_points = entry_points(raw, &at.key("entryPoints"));
+    // Before `ping`, because it may want the internal entry point at an address of its own.
+    let admin = admin(raw, &mut entry_points, at);
     let ping = raw.ping.as_ref().map(|it| ping(it, &mut entry_points, &at.key("ping")));
-    if let Some(api) = &raw.api {
-        at.key("api").note("accepted, without effect in sundew");
-        if api.insecure {
-            at.keys(&["api", "insecure"]).unsupported("");
-        }
-    }
     if raw.core.default_rule_syntax.as_deref().is_some_and(|it| it != "v3") {
         at.keys(&["core", "defaultRuleSyntax"]).unsupported("write `v3`");
     }
@@ -57,9 +54,12 @@ pub(crate) fn statics(raw: &raw::Root, at: &At<'_>) -> Statics {
         ping,
         transport: transport(DEFAULT_NAME, &raw.servers_transport, &at.key("serversTransport")),
         settings: settings(&raw.sundew, &at.key("sundew")),
+        admin,
         entry_points,
     };
-    Statics { defaults: defaults(raw, &model.entry_points), model }
+    let mut defaults = defaults(raw, &model.entry_points);
+    defaults.retain(|it| !model.admin.owns(*it));
+    Statics { defaults, model }
 }
 
 fn entry_points(raw: &raw::Root, at: &At<'_>) -> Vec<EntryPoint> {
@@ -87,7 +87,7 @@ fn entry_points(raw: &raw::Root, at: &At<'_>) -> Vec<EntryPoint> {
     points
 }
 
-fn index_of(points: &[EntryPoint], name: &str) -> Option<EntryPointIndex> {
+pub(super) fn index_of(points: &[EntryPoint], name: &str) -> Option<EntryPointIndex> {
     let position = points.iter().position(|it| it.name == name)?;
     u16::try_from(position).ok().map(EntryPointIndex)
 }
@@ -103,6 +103,18 @@ fn defaults(raw: &raw::Root, points: &[EntryPoint]) -> Vec<EntryPointIndex> {
     points.iter().filter(is_default).filter_map(|it| index_of(points, &it.name)).collect()
 }
 
+/// The internal entry point; added, on `host`, when the file does not define it.
+pub(super) fn internal_entry_point(
+    points: &mut Vec<EntryPoint>,
+    host: &str,
+) -> Option<EntryPointIndex> {
+    if index_of(points, INTERNAL_NAME).is_none() {
+        let address = ListenAddress { host: host.to_owned(), port: INTERNAL_PORT };
+        points.push(default_entry_point(INTERNAL_NAME, address));
+    }
+    index_of(points, INTERNAL_NAME)
+}
+
 /// Adds the internal entry point when `ping` wants it and the file does not define it.
 fn ping(raw: &raw::Ping, points: &mut Vec<EntryPoint>, at: &At<'_>) -> Ping {
     let name = raw.entry_point.as_deref().filter(|it| !it.is_empty()).unwrap_or(INTERNAL_NAME);
@@ -111,11 +123,10 @@ fn ping(raw: &raw::Ping, points: &mut Vec<EntryPoint>, at: &At<'_>) -> Ping {
     if raw.manual_routing {
         return Ping { entry_point: None, terminating_status };
     }
-    if name == INTERNAL_NAME && index_of(points, name).is_none() {
-        let address = ListenAddress { host: String::new(), port: INTERNAL_PORT };
-        points.push(default_entry_point(name, address));
-    }
-    let entry_point = index_of(points, name);
+    let entry_point = match name {
+        INTERNAL_NAME => internal_entry_point(points, ""),
+        name => index_of(points, name),
+    };
     if entry_point.is_none() {
         let help = at.did_you_mean(name, points.iter().map(|it| it.name.as_str()));
         at.key("entryPoint").error(format!("there is no entry point `{name}`"), help);

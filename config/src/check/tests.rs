@@ -1,5 +1,6 @@
 //! A file's text in, the exact lines and the model out.
 
+mod admin;
 mod balancer;
 mod composite;
 mod dynamic;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::Diagnostics;
 use crate::check;
 use crate::model::{
-    AccessLogOptions, EntryPoint, EntryPointIndex, LoadBalancer, LogLevel, LogOptions, Model,
-    Router, RouterTarget, Service, ServiceIndex, ServiceKind, Settings, StaticModel, StickyCookie,
-    StickyRules, Strategy, TransportIndex,
+    AccessLogOptions, Admin, EntryPoint, EntryPointIndex, LoadBalancer, LogLevel, LogOptions,
+    Model, Router, RouterTarget, Service, ServiceIndex, ServiceKind, Settings, StaticModel,
+    StickyCookie, StickyRules, Strategy, TransportIndex,
 };
 use crate::rule::{Matcher, Rule};
 use crate::source::{At, Reports, Source};
@@ -54,6 +54,8 @@ pub fn from_flags(flags: &FlagOptions) -> Result<(StaticModel, Model), Diagnosti
         entry_points: (0..).map(EntryPointIndex).take(entry_points.len()).collect(),
         rule: Rule::Is(Matcher::PathPrefix("/".to_owned())),
         priority: i64::try_from(RULE.len()).unwrap_or(i64::MAX),
+        rule_text: RULE.to_owned(),
+        service_text: NAME.to_owned(),
         target: RouterTarget::Service(ServiceIndex(0)),
     };
     let service = Service { name: NAME.to_owned(), kind: ServiceKind::LoadBalancer(balancer) };
@@ -72,6 +74,7 @@ fn statics(entry_points: Vec<EntryPoint>) -> StaticModel {
         ping: None,
         transport: check::default_transport(),
         settings: Settings::default(),
+        admin: Admin::default(),
     }
 }
 

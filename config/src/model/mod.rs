@@ -2,11 +2,13 @@
 //! here is valid by construction (indexes point somewhere, cookie text cannot break a header) and
 //! is never changed after it was made: a reload makes a new [`Model`].
 
+mod admin;
 mod sealing;
 mod service;
 mod settings;
 mod statics;
 
+pub use admin::*;
 pub use sealing::*;
 pub use service::*;
 pub use settings::*;
@@ -86,6 +88,10 @@ pub struct Router {
     pub rule: Rule,
     /// Higher is tried first; the length of the rule's text in bytes unless it was written.
     pub priority: i64,
+    /// The rule as it is written, for operators.
+    pub rule_text: String,
+    /// The service as it is written, for operators.
+    pub service_text: String,
     /// Where its requests go.
     pub target: RouterTarget,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{EntryPointIndex, Settings, Transport};
+use super::{Admin, EntryPointIndex, Settings, Transport};
 
 /// The static configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,8 @@ pub struct StaticModel {
     pub transport: Transport,
     /// The `sundew:` section.
     pub settings: Settings,
+    /// What operators see at run time.
+    pub admin: Admin,
 }
 
 /// One entry point: an address that clients connect to.

@@ -17,7 +17,8 @@ use crate::source::At;
 
 /// Structs that a bare `true` turns on with their defaults (Traefik's "allowEmpty" keys), by the
 /// names of the structs; a bare `false` leaves out the keys of these names.
-const SWITCHES: [&str; 6] = ["accessLog", "api", "ping", "sticky", "cookie", "propagation"];
+const SWITCHES: [&str; 7] =
+    ["accessLog", "api", "ping", "sticky", "cookie", "propagation", "prometheus"];
 
 /// Keys at the top of a file that are its dynamic part.
 const DYNAMIC_KEYS: [&str; 4] = ["http", "tcp", "udp", "tls"];
@@ -200,6 +201,14 @@ impl<'de> Deserializer<'de> for De<'_, '_> {
         visitor.visit_i64(self.number())
     }
 
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let Some(text) = self.text("a number") else { return visitor.visit_f64(0.0) };
+        visitor.visit_f64(text.parse().unwrap_or_else(|_| {
+            self.at.error(format!("expected a number, found `{text}`"), "");
+            0.0
+        }))
+    }
+
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_string(self.text("text").unwrap_or_default())
     }
@@ -262,7 +271,7 @@ impl<'de> Deserializer<'de> for De<'_, '_> {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i32 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf unit unit_struct tuple
+        i8 i16 i32 i128 u8 u16 u32 u64 u128 f32 char str bytes byte_buf unit unit_struct tuple
         tuple_struct enum identifier
     }
 }

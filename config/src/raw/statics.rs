@@ -25,7 +25,7 @@ pub(crate) struct Root {
     tcp_servers_transport: Option<Noted>,
     certificates_resolvers: Option<Noted>,
     ocsp: Option<Noted>,
-    metrics: Option<Unsupported>,
+    pub(crate) metrics: Option<Metrics>,
     host_resolver: Option<Unsupported>,
     spiffe: Option<Unsupported>,
     pub(crate) http: Http,
@@ -251,6 +251,32 @@ pub(crate) struct Api {
     base_path: Accepted,
 }
 
+/// `metrics`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Metrics {
+    pub(crate) prometheus: Option<Prometheus>,
+    add_internals: Accepted,
+    datadog: Option<Unsupported>,
+    #[serde(rename = "statsD")]
+    stats_d: Option<Unsupported>,
+    influx_db2: Option<Unsupported>,
+    otlp: Option<Unsupported>,
+}
+
+/// `metrics.prometheus`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Prometheus {
+    pub(crate) buckets: Option<Vec<f64>>,
+    pub(crate) add_entry_points_labels: Option<bool>,
+    pub(crate) add_routers_labels: bool,
+    pub(crate) add_services_labels: Option<bool>,
+    pub(crate) entry_point: Option<String>,
+    pub(crate) manual_routing: bool,
+    header_labels: Option<Unsupported>,
+}
+
 /// `sundew`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
@@ -261,6 +287,16 @@ pub(crate) struct Sundew {
     pub(crate) ring_entries: Option<i64>,
     pub(crate) resolve_interval: Option<String>,
     pub(crate) limits: Limits,
+    pub(crate) api: SundewApi,
+    pub(crate) state_file: Option<String>,
+}
+
+/// `sundew.api`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct SundewApi {
+    pub(crate) socket: Option<String>,
+    pub(crate) remote_writes: bool,
 }
 
 /// `sundew.limits`.

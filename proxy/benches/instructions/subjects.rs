@@ -75,7 +75,7 @@ fn tables() -> Tables {
 }
 
 fn tables_of(model: Model) -> Tables {
-    let facts = ServerFacts { is_up: true, addresses: Arc::from([]) };
+    let facts = ServerFacts { is_up: true, is_draining: false, addresses: Arc::from([]) };
     let servers = vec![vec![facts; SERVERS.len()]; model.services.len()];
     let build = Build {
         model: Arc::new(model),

@@ -203,6 +203,7 @@ impl<'a> Play<'a> {
             ping_terminating_status: 503,
             access_log: None,
             caps: Caps::default(),
+            counted: None,
             on_connect_failed: Box::new(|_, _, _| {}),
             on_outcome: Box::new(|_, _, _, _| {}),
         });
@@ -416,6 +417,7 @@ impl Parts {
         // The second server begins down: connections to one server are what others take over.
         let facts = [0, 1].map(|server| ServerFacts {
             is_up: server == 0,
+            is_draining: false,
             addresses: Arc::from([self.address(server)]),
         });
         let build = Build {

@@ -1,11 +1,13 @@
 //! The command line: one file a verb. Turns arguments into what [`crate::control`] runs, and what
 //! it says into an exit code: 0 fine, 1 a configuration or a start that failed, 2 bad usage.
 
+mod audit;
 mod check;
 mod cookie;
 mod demo;
 mod keygen;
 mod run;
+mod servers;
 
 use std::process::ExitCode;
 
@@ -40,6 +42,8 @@ enum Verb {
     Run(run::RunArguments),
     Check(check::CheckArguments),
     Demo(demo::DemoArguments),
+    Servers(servers::ServersArguments),
+    Audit(audit::AuditArguments),
     Cookie(cookie::CookieArguments),
     Keygen(keygen::KeygenArguments),
 }
@@ -59,6 +63,8 @@ pub fn main() -> ExitCode {
         Verb::Run(arguments) => run::run(arguments),
         Verb::Check(arguments) => check::check(&arguments),
         Verb::Demo(arguments) => demo::demo(&arguments),
+        Verb::Audit(arguments) => audit::audit(&arguments),
+        Verb::Servers(arguments) => servers::servers(arguments),
         Verb::Cookie(arguments) => cookie::cookie(&arguments),
         Verb::Keygen(arguments) => keygen::keygen(&arguments),
     }

@@ -150,6 +150,15 @@ impl Tables {
         }
     }
 
+    /// The servers of a load balancer; none of another service.
+    #[must_use]
+    pub fn servers_of(&self, service: ServiceIndex) -> &[Rc<Server>] {
+        match self.services.get(service.as_usize()) {
+            Some(ServiceTable::Balancer(table)) => &table.servers,
+            _ => &[],
+        }
+    }
+
     /// Every server of every load balancer.
     pub fn servers(&self) -> impl Iterator<Item = &Rc<Server>> {
         self.services.iter().flat_map(|service| match service {
@@ -209,7 +218,8 @@ fn balancer_table(
                 runtime.set_up(facts.is_up);
                 runtime.set_addresses(&facts.addresses);
             }
-            runtime.set_draining(server.drain || server.weight == 0);
+            let is_ordered = facts.get(position).is_some_and(|facts| facts.is_draining);
+            runtime.set_draining(is_ordered || server.drain || server.weight == 0);
             runtime.measure(balancer.strategy == Strategy::LeastTime);
             runtime.judge(balancer.passive_health_check.is_some());
             runtime

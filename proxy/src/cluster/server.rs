@@ -7,12 +7,15 @@ use std::time::Instant;
 
 use crate::balance::ResponseTimes;
 use crate::io::{Address, Stream};
+use crate::observe::counters::PinsSeen;
 
 /// What the control thread says about a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerFacts {
     /// Not down by its active health check.
     pub is_up: bool,
+    /// Gets no new pins.
+    pub is_draining: bool,
     /// Where it is, in the order in which to try; empty: its name does not resolve, so it refuses.
     pub addresses: Arc<[Address]>,
 }
@@ -38,8 +41,12 @@ pub struct Server {
     is_up: Cell<bool>,
     is_draining: Cell<bool>,
     is_retired: Cell<bool>,
-    addresses: RefCell<Arc<[Address]>>,
     in_flight: Cell<u32>,
+    /// Requests that it has been given, those included that it refused.
+    pub requests: Cell<u64>,
+    /// Clients that came with a pin to it.
+    pub pins_seen: PinsSeen,
+    addresses: RefCell<Arc<[Address]>>,
     /// What comes of its requests is of interest.
     is_judged: Cell<bool>,
     /// The last that was told of it is a failure.
@@ -87,8 +94,10 @@ impl Server {
             is_up: Cell::new(true),
             is_draining: Cell::new(false),
             is_retired: Cell::new(false),
-            addresses: RefCell::new(Arc::new([])),
             in_flight: Cell::new(0),
+            requests: Cell::new(0),
+            pins_seen: PinsSeen::default(),
+            addresses: RefCell::new(Arc::new([])),
             is_judged: Cell::new(false),
             has_failed: Cell::new(false),
             response_times: RefCell::new(None),
@@ -134,6 +143,7 @@ impl Server {
     #[must_use]
     pub fn begin(self: &Rc<Self>) -> InFlight {
         self.in_flight.set(self.in_flight.get() + 1);
+        self.requests.set(self.requests.get() + 1);
         InFlight(Rc::clone(self))
     }
 

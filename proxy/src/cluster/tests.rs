@@ -384,7 +384,10 @@ fn equal_urls_keep_apart_across_reloads() {
 #[test]
 fn what_the_control_thread_knows_counts_more_than_what_was_carried_over() {
     let address: crate::io::Address = "127.0.0.1:1001".parse::<SocketAddr>().unwrap().into();
-    let facts = |is_up| vec![vec![ServerFacts { is_up, addresses: Arc::new([address.clone()]) }]];
+    let facts = |is_up| {
+        let addresses = Arc::new([address.clone()]);
+        vec![vec![ServerFacts { is_up, is_draining: false, addresses }]]
+    };
     let service = || vec![balancer("app", "", &[(A, 1)])];
     let before = build(service(), &facts(false), None);
     assert!(!runtime(&before, 0).is_up());

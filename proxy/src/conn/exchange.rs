@@ -38,7 +38,7 @@ pub struct Exchange {
     pub retries: u32,
     /// A server went away with it, and it was given to another.
     pub is_moved: bool,
-    /// Only with an access log.
+    /// Only with an access log or metrics.
     pub times: Option<Times>,
     /// Answered by sundew for itself (`/ping`).
     pub is_internal: bool,

@@ -11,6 +11,7 @@ use sundew_config::model::{
 };
 
 use super::cap::Caps;
+use super::count::Counted;
 use super::descriptors::Descriptors;
 use super::exchange::Exchange;
 use super::held::HeldBytes;
@@ -75,6 +76,8 @@ pub struct Local {
     pub held: HeldBytes,
     /// What an operator reads.
     pub counters: Counters,
+    /// What an operator may ask for; `None`: nobody can.
+    pub counted: Option<Counted>,
     /// Tells the control thread.
     pub on_connect_failed: OnConnectFailed,
     /// Tells the control thread.
@@ -145,6 +148,8 @@ pub struct EntryPointLimits {
     pub requests_max: u64,
     /// Age after which a connection is closed with its next response; [`NEVER`] without a limit.
     pub age_max_ms: u64,
+    /// Connections of this worker that are open.
+    pub connections: Cell<u64>,
 }
 
 /// Milliseconds of a limit, [`NEVER`] for none.
@@ -202,6 +207,7 @@ impl EntryPointLimits {
                 .or(limits.requests_per_connection_max)
                 .unwrap_or(u64::MAX),
             age_max_ms: limit_ms(entry_point.keep_alive_time_max),
+            connections: Cell::new(0),
         }
     }
 
@@ -239,6 +245,8 @@ pub struct LocalOptions {
     pub access_log: Option<AccessLog>,
     /// What all workers together may hold.
     pub caps: Caps,
+    /// See [`Local::counted`].
+    pub counted: Option<Counted>,
     /// Called when a connection to a server failed.
     pub on_connect_failed: OnConnectFailed,
     /// Called with outcomes that count.
@@ -270,6 +278,7 @@ impl Local {
             copies: Copies::default(),
             held: HeldBytes::default(),
             counters: Counters::default(),
+            counted: options.counted,
             on_connect_failed: options.on_connect_failed,
             on_outcome: options.on_outcome,
             exchanges: RefCell::default(),

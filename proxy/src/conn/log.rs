@@ -3,6 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use super::Shared;
+use super::count::Counted;
 use super::exchange::{Exchange, Picked, Times};
 use crate::http1::fields::FieldName;
 use crate::observe::access_log::{AccessRecord, FieldLines};
@@ -11,7 +12,8 @@ use sundew_config::model::Endpoint;
 
 impl Shared {
     pub(super) fn begin_log(&self, exchange: &mut Exchange) {
-        if self.local.access_log.borrow().is_some() {
+        let has_metrics = self.local.counted.as_ref().is_some_and(Counted::has_metrics);
+        if has_metrics || self.local.access_log.borrow().is_some() {
             let (started, began) = (SystemTime::now(), Instant::now());
             exchange.times = Some(Times { started, began, sent: None });
         }

@@ -6,6 +6,7 @@ pub mod address_cap;
 mod answer;
 pub mod cap;
 mod compose;
+pub mod count;
 mod delivery;
 pub mod descriptors;
 mod duplex;
@@ -68,6 +69,13 @@ struct Shared {
     place: Option<Box<AddressPlace>>,
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let connections = &self.entry.connections;
+        connections.set(connections.get().saturating_sub(1));
+    }
+}
+
 impl Shared {
     /// The client is another one than the peer that connected.
     fn set_peer(&mut self, peer: SocketAddr) {
@@ -118,6 +126,7 @@ impl Connection {
         stream: Stream,
         peer: SocketAddr,
     ) -> Self {
+        entry.connections.set(entry.connections.get() + 1);
         let shared = Shared {
             watch: local.watches.add(stream.fd()),
             is_trusted: is_among(peer, entry.forwarded.insecure, &entry.forwarded.trusted_ips),
@@ -156,6 +165,7 @@ impl Connection {
         while self.await_request().await {
             let mut exchange = self.shared.local.take_exchange();
             let next = self.serve(&mut exchange).await;
+            self.shared.count(&exchange);
             self.shared.write_log(&exchange);
             if next == Next::KeepAlive {
                 self.keep_rest(&mut exchange.asked.request);

@@ -11,7 +11,7 @@ use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use sundew_config::model::{EntryPoint, EntryPointIndex, ListenAddress};
+use sundew_config::model::{EntryPoint, EntryPointIndex, ListenAddress, StaticModel};
 
 use super::occupant;
 
@@ -32,6 +32,25 @@ pub struct Listeners {
     pub addresses: Vec<SocketAddr>,
     /// Held for as long as the process listens.
     pub locks: Locks,
+}
+
+impl Listeners {
+    /// Takes the control thread's entry points from the workers: it accepts alone.
+    pub fn take_own(&mut self, statics: &StaticModel) -> Vec<(EntryPointIndex, TcpListener)> {
+        let points = (0..).map(EntryPointIndex).take(statics.entry_points.len());
+        let own = points.filter(|it| statics.admin.owns(*it));
+        own.filter_map(|it| Some((it, self.take(it)?))).collect()
+    }
+
+    fn take(&mut self, entry_point: EntryPointIndex) -> Option<TcpListener> {
+        let mut taken = None;
+        for worker in &mut self.workers {
+            if let Some(at) = worker.iter().position(|(index, _)| *index == entry_point) {
+                taken = Some(worker.remove(at).1);
+            }
+        }
+        taken
+    }
 }
 
 /// Says to other sundews of this network namespace which addresses are taken.

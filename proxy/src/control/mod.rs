@@ -1,9 +1,11 @@
 //! The control thread (tokio, current-thread): configuration, health, names, signals, systemd.
 //! It tells the workers what is true, through [`publish`] alone.
 
+pub mod admin;
 pub mod health;
 pub mod listeners;
 pub mod log;
+pub mod orders;
 pub mod passive;
 pub mod publish;
 pub mod reload;

@@ -8,10 +8,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use sundew_config::model::{Endpoint, LoadBalancer, Model, Server, ServerIndex, ServiceIndex};
+use tokio::sync::mpsc::UnboundedSender;
 
+use super::orders::{Order, Orders, Standing, server_id};
+use crate::observe::tally::Tally;
 use crate::worker::inbox::{Address, Message, ServerState, Snapshot};
 use crate::worker::{Pressure, WorkerHandle};
 
@@ -32,14 +35,17 @@ impl Inbox for WorkerHandle {
 pub struct Publisher<I> {
     workers: Vec<I>,
     model: Arc<Model>,
+    /// By health alone; what operators ordered is in `orders`.
     states: Vec<Vec<ServerState>>,
+    orders: Orders,
 }
 
 impl<I: Inbox> Publisher<I> {
-    /// For workers that were started with `snapshot`.
+    /// For workers that were started with these `orders` [in force](in_force) on `snapshot`.
     #[must_use]
-    pub fn new(workers: Vec<I>, snapshot: &Snapshot) -> Self {
-        Self { workers, model: snapshot.model.clone(), states: snapshot.servers.clone() }
+    pub fn new(workers: Vec<I>, snapshot: &Snapshot, orders: Orders) -> Self {
+        let (model, states) = (snapshot.model.clone(), snapshot.servers.clone());
+        Self { workers, model, states, orders }
     }
 
     /// The configuration that was published last.
@@ -59,7 +65,8 @@ impl<I: Inbox> Publisher<I> {
         let states = states(&model, addresses, |service, url| !down.contains(&(service, url)));
         self.model = Arc::new(model);
         self.states = states;
-        let snapshot = Snapshot { model: self.model.clone(), servers: self.states.clone() };
+        let servers = in_force(&self.model, &self.states, &self.orders);
+        let snapshot = Snapshot { model: self.model.clone(), servers };
         self.send(&Message::Tables(Arc::new(snapshot)));
     }
 
@@ -76,9 +83,75 @@ impl<I: Inbox> Publisher<I> {
             if let Some(state) = self.state_mut(service, server) {
                 state.is_up = is_up;
             }
-            self.send(&Message::Health { service, server, is_up });
+            // Workers have nobody on a server that is ordered down, whatever its health.
+            if self.order_of(service, server) != Some(Order::Down) {
+                self.send(&Message::Health { service, server, is_up });
+            }
         }
         !changed.is_empty()
+    }
+
+    /// What operators ordered.
+    #[must_use]
+    pub fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    /// An operator orders a server to be something, or, with `None`, ready again.
+    ///
+    /// # Errors
+    /// When the order cannot be kept; nothing changes then.
+    pub fn order(
+        &mut self,
+        service: &str,
+        id: &str,
+        standing: Option<Standing>,
+    ) -> std::io::Result<()> {
+        self.orders.give(service, id, standing)?;
+        self.tell_order(service, id);
+        Ok(())
+    }
+
+    /// Ends the drains whose deadline has come; returns their services and servers.
+    pub fn end_drains(&mut self, now: SystemTime) -> Vec<(String, String)> {
+        let due = self.orders.take_due(now);
+        for (service, id) in &due {
+            self.tell_order(service, id);
+        }
+        due
+    }
+
+    /// Tells the workers what is in force for a server now.
+    fn tell_order(&self, service: &str, id: &str) {
+        let shown: Vec<_> = self
+            .servers()
+            .filter(|(_, name, server, _)| *name == service && server_id(server) == id)
+            .map(|(position, name, server, state)| {
+                (position, state_in_force(name, server, state, &self.orders))
+            })
+            .collect();
+        for ((service, server), ServerState { is_up, is_draining, .. }) in shown {
+            self.send(&Message::Health { service, server, is_up });
+            self.send(&Message::Drain { service, server, is_draining });
+        }
+    }
+
+    fn order_of(&self, service: ServiceIndex, server: ServerIndex) -> Option<Order> {
+        let (_, name, server, _) =
+            self.servers().find(|(position, ..)| *position == (service, server))?;
+        Some(self.orders.find(name, server_id(server))?.order)
+    }
+
+    /// The servers as their health makes them, in [`Snapshot::servers`]'s shape.
+    #[must_use]
+    pub fn states(&self) -> &[Vec<ServerState>] {
+        &self.states
+    }
+
+    /// Asks every worker for what it has counted; returns how many were asked.
+    pub fn count(&self, tallies: &UnboundedSender<Tally>) -> usize {
+        self.send(&Message::Count(tallies.clone()));
+        self.workers.len()
     }
 
     /// A host name's addresses changed.
@@ -126,7 +199,8 @@ impl<I: Inbox> Publisher<I> {
     /// How many servers there are and how many of them are down.
     #[must_use]
     pub fn server_counts(&self) -> (usize, usize) {
-        let all = || self.states.iter().flatten();
+        let states = in_force(&self.model, &self.states, &self.orders);
+        let all = || states.iter().flatten();
         (all().count(), all().filter(|state| !state.is_up).count())
     }
 
@@ -201,11 +275,43 @@ pub fn states(
     for (index, service, balancer) in model.load_balancers() {
         let Some(slot) = states.get_mut(index.as_usize()) else { continue };
         slot.extend(balancer.servers.iter().map(|server| ServerState {
+            is_draining: server.drain || server.weight == 0,
             is_up: !has_check(balancer) || is_up(&service.name, &server.url),
             addresses: addresses(&server.endpoint),
         }));
     }
     states
+}
+
+/// `states` with what operators ordered.
+#[must_use]
+pub fn in_force(
+    model: &Model,
+    states: &[Vec<ServerState>],
+    orders: &Orders,
+) -> Vec<Vec<ServerState>> {
+    let mut all = states.to_vec();
+    for (index, service, balancer) in model.load_balancers() {
+        let Some(states) = all.get_mut(index.as_usize()) else { continue };
+        for (server, state) in balancer.servers.iter().zip(states) {
+            *state = state_in_force(&service.name, server, state, orders);
+        }
+    }
+    all
+}
+
+fn state_in_force(
+    service: &str,
+    server: &Server,
+    state: &ServerState,
+    orders: &Orders,
+) -> ServerState {
+    let order = orders.find(service, server_id(server)).map(|standing| standing.order);
+    ServerState {
+        is_up: state.is_up && order != Some(Order::Down),
+        is_draining: state.is_draining || order == Some(Order::Drain),
+        addresses: state.addresses.clone(),
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! The life of the process: bind → start workers → ready → react → stop. Owns every other part of
 //! the control thread and decides in which order they act. Called by the command line's verbs.
 
-use std::fmt;
-use std::io;
+mod ask;
+mod start;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use sundew_config::load::Loader;
 use sundew_config::model::{Model, StaticModel};
@@ -13,23 +14,26 @@ use sundew_config::{Diagnostic, Diagnostics, Severity};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::admin::{Ask, Desk};
 use super::health::{Prober, TargetKey, Verdict};
-use super::listeners::{self, BindError, Locks};
+use super::listeners::{self, Locks};
 use super::log::LogOutput;
 use super::memory::MemoryWatch;
 use super::passive::Ejections;
-use super::publish::{self, Publisher};
+use super::publish::Publisher;
 use super::reload::{self, Loaded, Reloader};
 use super::resolve::{self, Resolution, Resolver};
 use super::signals::{Request, Signals};
 use super::stop::{Shutdown, Step};
 use super::systemd::Notifier;
 use super::{limits, log, workers};
-use crate::observe::access_log::{self, AccessLogWriter};
-use crate::worker::inbox::{Report, Snapshot};
+use crate::observe::access_log::AccessLogWriter;
+use crate::worker::inbox::Report;
 use crate::worker::{Caps, DescriptorCap, Pressure, WorkerHandle, WorkerOptions};
+use start::{announce, first_tables, io_error, start_access_log};
 
 pub use super::stop::Ending;
+pub use start::StartError;
 
 /// Names are waited for this long before the process is ready; servers whose names come later
 /// refuse until then.
@@ -52,37 +56,6 @@ pub struct Plan {
     pub loader: Option<Loader>,
     /// Notes and warnings of the first load, to be logged.
     pub diagnostics: Diagnostics,
-}
-
-/// Why the process did not start.
-#[derive(Debug)]
-pub enum StartError {
-    /// Entry points that cannot listen, each with its reason.
-    Bind(Vec<BindError>),
-    /// Something else that the operating system refused: what was tried, and the error.
-    Io(String, io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bind(errors) => {
-                for (position, error) in errors.iter().enumerate() {
-                    let separator = if position == 0 { "" } else { "\n" };
-                    write!(f, "{separator}{error}")?;
-                }
-                Ok(())
-            }
-            Self::Io(what, error) => write!(f, "{what}: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
-
-fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
-    let what = what.into();
-    |error| StartError::Io(what, error)
 }
 
 /// Runs until the process is to end. `on_ready` is called once, with the address of every entry
@@ -121,6 +94,8 @@ enum Event {
     Resolution(Resolution),
     Reload(reload::Event),
     Memory(Pressure),
+    Asked(Ask),
+    DrainDue,
     ResolveTick,
     WatchdogTick,
     StopDeadline,
@@ -139,6 +114,10 @@ struct Control {
     notifier: Notifier,
     shutdown: Shutdown,
     access_log: Option<AccessLogWriter>,
+    desk: Desk,
+    /// Configurations that were applied, and when the last one was.
+    reloads: u64,
+    reloaded: SystemTime,
     log: LogOutput,
     resolve_interval: Duration,
     resolve_next: Instant,
@@ -159,22 +138,20 @@ impl Control {
         let open_files = limits::raise_open_files();
         let cpus = limits::allowed_cpus();
         let workers = statics.settings.workers.unwrap_or(cpus.len()).max(1);
-        let bound = listeners::bind(&statics.entry_points, workers).map_err(StartError::Bind)?;
+        let mut bound =
+            listeners::bind(&statics.entry_points, workers).map_err(StartError::Bind)?;
         let mut resolver = Resolver::default();
         resolver.learn(&model, NAMES_WAIT_AT_START).await;
-        let states = publish::states(&model, |it| resolver.addresses(it), |_, _| true);
-        let snapshot = Arc::new(Snapshot { model: Arc::new(model), servers: states });
-        let (access_log, logs) = match &statics.access_log {
-            None => (None, Vec::new()),
-            Some(options) => access_log::start(options, workers)
-                .map(|(writer, logs)| (Some(writer), logs))
-                .map_err(io_error("accessLog.filePath"))?,
-        };
+        let (snapshot, orders) = first_tables(&statics, model, &resolver)?;
+        let in_force = Arc::new(Self::in_force(&snapshot, &orders));
+        let (access_log, logs) = start_access_log(&statics, workers)?;
         let own = limits::own_descriptors(workers);
         let descriptors = DescriptorCap::new(open_files, own);
         let caps = Caps::new(&statics.settings.limits, descriptors);
         let memory = MemoryWatch::new(statics.settings.limits.memory);
         let statics = Arc::new(statics);
+        let desk = Desk::open(&statics, bound.take_own(&statics))
+            .map_err(io_error("sundew.api.socket"))?;
         let mut logs = logs.into_iter();
         let placement = limits::placement(workers, &cpus, statics.settings.pin);
         let options = bound.workers.into_iter().zip(placement).enumerate();
@@ -183,7 +160,7 @@ impl Control {
             cpu,
             statics: statics.clone(),
             listeners,
-            snapshot: snapshot.clone(),
+            snapshot: in_force.clone(),
             access_log: logs.next(),
             caps: caps.clone(),
         });
@@ -196,7 +173,7 @@ impl Control {
         prober.follow(&snapshot.model);
         let control = Self {
             addresses: bound.addresses,
-            publisher: Publisher::new(handles, &snapshot),
+            publisher: Publisher::new(handles, &snapshot, orders),
             reports,
             prober,
             ejections: Ejections::default(),
@@ -206,6 +183,9 @@ impl Control {
             signals,
             shutdown: Shutdown::new(workers, &statics.entry_points),
             access_log,
+            desk,
+            reloads: 1,
+            reloaded: SystemTime::now(),
             log,
             resolve_interval,
             resolve_next: Instant::now() + resolve_interval,
@@ -240,6 +220,14 @@ impl Control {
                     self.publisher.memory(pressure);
                     Step::Wait
                 }
+                Event::Asked(ask) => {
+                    self.answer(ask);
+                    Step::Wait
+                }
+                Event::DrainDue => {
+                    self.end_drains();
+                    Step::Wait
+                }
                 Event::ResolveTick => {
                     self.resolve_next = Instant::now() + self.resolve_interval;
                     self.resolver.refresh_all();
@@ -261,6 +249,7 @@ impl Control {
 
     async fn next_event(&mut self) -> Event {
         let stop = self.shutdown.deadline();
+        let drains = self.orders_next();
         tokio::select! {
             request = self.signals.next() => Event::Operator(request),
             report = self.reports.recv() => report.map_or(Event::WorkersGone, Event::Worker),
@@ -269,6 +258,8 @@ impl Control {
             resolution = self.resolver.next() => Event::Resolution(resolution),
             event = self.reloader.next(), if stop.is_none() => Event::Reload(event),
             pressure = self.memory.next() => Event::Memory(pressure),
+            ask = self.desk.next() => Event::Asked(ask),
+            () = at(drains) => Event::DrainDue,
             () = sleep_until(self.resolve_next) => Event::ResolveTick,
             () = at(self.alive_next) => Event::WatchdogTick,
             () = at(stop) => Event::StopDeadline,
@@ -401,6 +392,8 @@ impl Control {
                 self.prober.follow(self.publisher.model());
                 self.ejections.follow(&self.publisher);
                 self.reloader.applied();
+                self.reloads += 1;
+                self.reloaded = SystemTime::now();
                 tracing::info!("configuration applied: {}", self.status());
             }
         }
@@ -462,15 +455,6 @@ async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-fn announce(statics: &StaticModel, addresses: &[SocketAddr]) {
-    for (entry_point, address) in statics.entry_points.iter().zip(addresses) {
-        tracing::info!("entry point {}: listening on {address}", entry_point.name);
-    }
-    if let Some(granted) = listeners::backlog_shortfall() {
-        tracing::info!("net.core.somaxconn lets only {granted} connections wait for a worker");
     }
 }
 

@@ -39,6 +39,32 @@ pub enum StickyOutcome {
 }
 
 impl StickyOutcome {
+    /// Every outcome, in the order of their declaration.
+    pub const ALL: [Self; 16] = [
+        Self::None,
+        Self::New,
+        Self::Pinned,
+        Self::Rewritten,
+        Self::Unknown,
+        Self::Down,
+        Self::Gone,
+        Self::Drained,
+        Self::Redispatched,
+        Self::Refused,
+        Self::Header,
+        Self::Query,
+        Self::Migrated,
+        Self::Expired,
+        Self::Forged,
+        Self::Rebalanced,
+    ];
+
+    /// The client came with a pin, and it held.
+    #[must_use]
+    pub fn is_held_pin(self) -> bool {
+        matches!(self, Self::Pinned | Self::Rewritten | Self::Migrated | Self::Header | Self::Query)
+    }
+
     /// The word in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -8,15 +8,19 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 
 use sundew_config::model::{Model, ServerIndex, ServiceIndex};
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::conn::pressure::Pressure;
 pub use crate::io::Address;
+use crate::observe::tally::Tally;
 
 /// What the control thread knows about one server when it publishes tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerState {
     /// Not down by its active health check.
     pub is_up: bool,
+    /// Gets no new pins.
+    pub is_draining: bool,
     /// Where it is, in the order in which to try; empty: its name does not resolve, so it refuses.
     pub addresses: Arc<[Address]>,
 }
@@ -44,6 +48,17 @@ pub enum Message {
         /// The new state.
         is_up: bool,
     },
+    /// A server gets no new pins from now on, or does again.
+    Drain {
+        /// Which service.
+        service: ServiceIndex,
+        /// Which of its servers.
+        server: ServerIndex,
+        /// The new state.
+        is_draining: bool,
+    },
+    /// An operator wants to know what was counted.
+    Count(UnboundedSender<Tally>),
     /// A server's name resolves to other addresses now.
     Addresses {
         /// Which service.

@@ -15,6 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::inbox::{Message, Outcome, Report, Snapshot};
 use super::{WorkerOptions, listener, sweeper};
 use crate::cluster::{Build, ServerFacts, Tables};
+use crate::conn::count::Counted;
 use crate::conn::local::{EntryPointLimits, Local, LocalOptions, head_limits};
 use crate::io::{Expiry, Listener, Phase, WakePipe, sleep, spawn};
 
@@ -30,6 +31,7 @@ pub(super) struct Worker {
     statics: Arc<StaticModel>,
     listeners: RefCell<Vec<(Rc<EntryPointLimits>, Listener)>>,
     listening: Vec<(Rc<EntryPointLimits>, RawFd)>,
+    entry_points: Vec<Rc<EntryPointLimits>>,
 }
 
 impl Worker {
@@ -55,6 +57,7 @@ impl Worker {
             ping_terminating_status: statics.ping.as_ref().map_or(503, |it| it.terminating_status),
             access_log,
             caps,
+            counted: Counted::new(&statics, &snapshot.model),
             on_connect_failed: Box::new(move |model, service, server| {
                 let model = Arc::clone(model);
                 let _ = reports.send(Report::ConnectFailed { model, service, server });
@@ -67,7 +70,7 @@ impl Worker {
         }));
         let listening =
             own.iter().map(|(entry, listener)| (Rc::clone(entry), listener.fd())).collect();
-        Ok(Self { local, statics, listeners: RefCell::new(own), listening })
+        Ok(Self { local, statics, listeners: RefCell::new(own), listening, entry_points })
     }
 
     /// Begins to accept.
@@ -102,11 +105,23 @@ impl Worker {
                 let tables =
                     build_tables(&snapshot, &self.statics, self.local.index, Some(&before));
                 *self.local.tables.borrow_mut() = tables;
+                if let Some(counted) = &self.local.counted {
+                    counted.follow(&snapshot.model);
+                }
             }
             Message::Health { service, server, is_up } => {
                 if let Some(server) = self.local.tables.borrow().server(service, server) {
                     server.set_up(is_up);
                 }
+            }
+            Message::Drain { service, server, is_draining } => {
+                if let Some(server) = self.local.tables.borrow().server(service, server) {
+                    server.set_draining(is_draining);
+                }
+            }
+            Message::Count(tallies) => {
+                // Whoever asked may have left.
+                let _ = tallies.send(self.local.tally(&self.entry_points));
             }
             Message::Addresses { service, server, addresses } => {
                 if let Some(server) = self.local.tables.borrow().server(service, server) {
@@ -160,6 +175,7 @@ fn build_tables(
         .map(|servers| {
             let facts = servers.iter().map(|server| ServerFacts {
                 is_up: server.is_up,
+                is_draining: server.is_draining,
                 addresses: Arc::clone(&server.addresses),
             });
             facts.collect()

@@ -34,7 +34,8 @@ fn panicking_local(server: SocketAddr) -> (Rc<Local>, Rc<EntryPointLimits>) {
         sticky_cookie: None,
     };
     let (statics, model) = from_flags(&flags).unwrap();
-    let facts = vec![vec![ServerFacts { is_up: true, addresses: Arc::from([server.into()]) }]];
+    let addresses = Arc::from([server.into()]);
+    let facts = vec![vec![ServerFacts { is_up: true, is_draining: false, addresses }]];
     let build = Build {
         model: Arc::new(model),
         servers: &facts,
@@ -51,6 +52,7 @@ fn panicking_local(server: SocketAddr) -> (Rc<Local>, Rc<EntryPointLimits>) {
         ping_terminating_status: 503,
         access_log: None,
         caps: Caps::default(),
+        counted: None,
         on_connect_failed: Box::new(|_, _, _| panic!("as a defect would")),
         on_outcome: Box::new(|_, _, _, _| {}),
     });

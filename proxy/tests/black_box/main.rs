@@ -4,6 +4,8 @@
 mod support;
 
 mod access_log;
+mod admin;
+mod admin_orders;
 mod bad_network;
 mod body;
 mod connection_cap;

@@ -191,7 +191,7 @@ fn clients_with_a_hash_migrate_until_the_date(driver: Driver) {
         }
     }
     let records = proxy.access_records(8);
-    let words: Vec<_> = records.iter().map(|it| it.sticky()).collect();
+    let words: Vec<_> = records.iter().map(|record| record.sticky().to_owned()).collect();
     assert_eq!(words, ["rewritten", "pinned"].repeat(4));
 
     for more in [", acceptHashUntil: 2020-01-01T12:00:00Z", ""] {

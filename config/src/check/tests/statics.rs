@@ -260,14 +260,12 @@ const MISTAKES: Cases<'static> = &[
     ),
     (
         "what is not there yet, and what needs no line",
-        "api: {dashboard: true, insecure: true}\nmetrics: {prometheus: {}}\n\
+        "api: {dashboard: true}\nmetrics: {otlp: {}}\n\
          providers: {docker: {}}\nexperimental: {}\nX-Mine: {any: thing}\nx-other: 1\n\
          certificatesResolvers: {le: {acme: {}}}\ntcp: {}\ncore: {defaultRuleSyntax: v2}\n",
         &[
-            "f.yml:1:1: note: api: accepted, without effect in sundew",
-            "f.yml:1:24: api.insecure: not supported by sundew yet; \
-             remove it, or start with --lenient",
-            "f.yml:2:1: metrics: not supported by sundew yet; \
+            "f.yml:1:1: note: api: without effect: neither `insecure: true` nor `sundew.api.socket`",
+            "f.yml:2:11: metrics.otlp: not supported by sundew yet; \
              remove it, or start with --lenient",
             "f.yml:3:13: providers.docker: not supported by sundew yet; \
              remove it, or start with --lenient",

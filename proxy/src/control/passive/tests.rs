@@ -7,6 +7,7 @@ use sundew_config::model::{
 };
 
 use super::super::fixtures::{check, model, service};
+use super::super::orders::Orders;
 use super::super::publish::states;
 use super::*;
 use crate::worker::inbox::{Address, Message, Snapshot};
@@ -58,7 +59,7 @@ impl Stage {
         let model = model(vec![service]);
         let servers = states(&model, nowhere, |_, _| true);
         let snapshot = Snapshot { model: Arc::new(model), servers };
-        let publisher = Publisher::new(vec![heard.clone()], &snapshot);
+        let publisher = Publisher::new(vec![heard.clone()], &snapshot, Orders::default());
         Self { ejections: Ejections::default(), publisher, heard }
     }
 

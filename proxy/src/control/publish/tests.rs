@@ -46,7 +46,7 @@ fn publisher(model: Model) -> (Publisher<Heard>, Heard) {
     let heard = Heard::default();
     let servers = states(&model, nowhere, |_, _| true);
     let snapshot = Snapshot { model: Arc::new(model), servers };
-    (Publisher::new(vec![heard.clone()], &snapshot), heard)
+    (Publisher::new(vec![heard.clone()], &snapshot, Orders::default()), heard)
 }
 
 #[test]
@@ -77,7 +77,8 @@ fn every_worker_hears_the_same_in_the_same_order() {
     let model = model(vec![service("one", Some(check()), &[A])]);
     let servers = states(&model, nowhere, |_, _| true);
     let snapshot = Snapshot { model: Arc::new(model), servers };
-    let mut publisher = Publisher::new(vec![one.clone(), other.clone()], &snapshot);
+    let mut publisher =
+        Publisher::new(vec![one.clone(), other.clone()], &snapshot, Orders::default());
     publisher.health("one", A, false);
     publisher.terminating();
     publisher.stop(Duration::from_secs(1));
@@ -134,4 +135,40 @@ fn a_server_is_found_by_position_and_by_identity() {
     assert_eq!(publisher.host(ServiceIndex(0), ServerIndex(1)), None);
     assert_eq!(publisher.host_of("one", "http://app:1"), Some("app"));
     assert_eq!(publisher.host_of("other", "http://app:1"), None);
+}
+
+fn ordered(order: Order) -> Option<Standing> {
+    Some(Standing { order, since: SystemTime::UNIX_EPOCH, deadline: None })
+}
+
+#[test]
+fn an_order_is_told_at_once_and_survives_a_reload() {
+    let services = || vec![service("one", Some(check()), &[A, B])];
+    let (mut publisher, heard) = publisher(model(services()));
+    publisher.order("one", B, ordered(Order::Drain)).unwrap();
+    assert_eq!(
+        heard.take(),
+        [
+            "health 0.1 true",
+            "Drain { service: ServiceIndex(0), server: ServerIndex(1), is_draining: true }"
+        ]
+    );
+    publisher.order("one", A, ordered(Order::Down)).unwrap();
+    heard.take();
+    publisher.tables(model(services()), nowhere);
+    assert_eq!(heard.take(), ["tables -+"]);
+    assert_eq!(publisher.server_counts(), (2, 1));
+}
+
+#[test]
+fn a_server_that_is_ordered_down_does_not_come_back_by_its_health() {
+    let (mut publisher, heard) = publisher(model(vec![service("one", Some(check()), &[A, B])]));
+    publisher.order("one", A, ordered(Order::Down)).unwrap();
+    heard.take();
+    assert!(publisher.health("one", A, false));
+    assert!(publisher.health("one", A, true));
+    assert_eq!(heard.take(), [""; 0]);
+    assert!(publisher.health("one", A, false));
+    publisher.order("one", A, None).unwrap();
+    assert_eq!(heard.take().first().map(String::as_str), Some("health 0.0 false"));
 }

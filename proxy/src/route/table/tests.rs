@@ -13,6 +13,8 @@ fn router(rule: Rule, priority: i64, entry_points: &[EntryPointIndex]) -> Router
         entry_points: entry_points.to_vec(),
         rule,
         priority,
+        rule_text: String::new(),
+        service_text: String::new(),
         target: RouterTarget::Service(ServiceIndex(0)),
     }
 }
