@@ -10,6 +10,7 @@ mod dynamic;
 mod entry_point;
 mod health_check;
 mod scalar;
+mod sealing;
 mod server;
 mod service;
 mod settings;

@@ -9,6 +9,7 @@
 pub mod audit;
 mod check;
 pub mod diagnostic;
+pub mod key_file;
 pub mod load;
 pub mod model;
 mod provider;

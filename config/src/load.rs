@@ -18,6 +18,7 @@ pub use flags::{FlagOptions, from_flags};
 
 use crate::audit::{self, Audit};
 use crate::check::{self, DynamicFile, EntryPoints, Statics};
+use crate::key_file::KeyFiles;
 use crate::model::{FileSource, Model, StaticModel, Transport};
 use crate::provider::file::{self, Parsed};
 use crate::raw::{self, Role};
@@ -64,6 +65,8 @@ pub struct Loader {
     static_value: Value,
     /// Last good content by file.
     good: BTreeMap<PathBuf, Arc<Parsed>>,
+    /// Last good key of each key file.
+    keys: KeyFiles,
 }
 
 impl Loader {
@@ -79,12 +82,12 @@ impl Loader {
         if has_error(&diagnostics) {
             return Err(diagnostics);
         }
-        let Whole { root, statics, files, .. } = whole;
+        let Whole { root, statics, files, keys, .. } = whole;
         let initial = Initial { statics: statics.model.clone(), model, diagnostics };
         let good = files.into_iter().map(|it| (it.source.file.clone(), it)).collect();
         let static_value = root.source.value.clone();
         let static_file = static_file.to_owned();
-        Ok((Self { static_file, options, statics, static_value, good }, initial))
+        Ok((Self { static_file, options, statics, static_value, good, keys }, initial))
     }
 
     /// Reads everything again. In directory mode a bad file keeps its own last good content.
@@ -108,9 +111,10 @@ impl Loader {
         };
         let (files, broken) =
             dynamic_files(&root, &self.statics.model, lenient).map_err(|it| vec![it])?;
-        let (files, model, mut diagnostics) = self.settle(&root, files, broken)?;
+        let Settled { files, keys, model, mut diagnostics } = self.settle(&root, files, broken)?;
         diagnostics.retain(|it| it.severity != Severity::Note);
         self.good = files.into_iter().map(|it| (it.source.file.clone(), it)).collect();
+        self.keys = keys;
         Ok(Reload { model, diagnostics, restart_needed })
     }
 
@@ -120,7 +124,7 @@ impl Loader {
         root: &Parsed,
         mut files: Vec<Arc<Parsed>>,
         broken: Diagnostics,
-    ) -> Result<(Vec<Arc<Parsed>>, Model, Diagnostics), Diagnostics> {
+    ) -> Result<Settled, Diagnostics> {
         let is_directory = self.statics.model.file_provider.as_ref();
         let is_directory =
             is_directory.is_some_and(|it| matches!(it.source, FileSource::Directory(_)));
@@ -129,13 +133,14 @@ impl Loader {
         let mut errors = broken;
         loop {
             if errors.is_empty() {
-                let (model, mut found) =
-                    check_dynamic(root, &files, &self.statics, self.options, false);
-                errors = found.extract_if(.., |it| it.severity == Severity::Error).collect();
+                let keys = KeyFiles::read(key_files(root, &files), &self.keys);
+                let (model, mut diagnostics) =
+                    check_dynamic(root, &files, &keys, &self.statics, self.options, false);
+                errors = diagnostics.extract_if(.., |it| it.severity == Severity::Error).collect();
                 if errors.is_empty() {
-                    found.extend(kept);
-                    found.sort_by(|a, b| a.place.cmp(&b.place));
-                    return Ok((files, model, found));
+                    diagnostics.extend(kept);
+                    diagnostics.sort_by(|a, b| a.place.cmp(&b.place));
+                    return Ok(Settled { files, keys, model, diagnostics });
                 }
             }
             let bad: BTreeSet<PathBuf> = errors.iter().map(|it| it.place.file.clone()).collect();
@@ -171,6 +176,7 @@ impl Loader {
             );
         };
         add_parent(&self.static_file);
+        self.keys.paths().for_each(&mut add_parent);
         match self.statics.model.file_provider.as_ref().map(|it| &it.source) {
             Some(FileSource::File(file)) => add_parent(file),
             Some(FileSource::Directory(directory)) => {
@@ -181,6 +187,14 @@ impl Loader {
         }
         directories.into_iter().collect()
     }
+}
+
+/// What a reload came to.
+struct Settled {
+    files: Vec<Arc<Parsed>>,
+    keys: KeyFiles,
+    model: Model,
+    diagnostics: Diagnostics,
 }
 
 fn has_error(diagnostics: &[Diagnostic]) -> bool {
@@ -203,6 +217,7 @@ struct Whole {
     root: Parsed,
     statics: Statics,
     files: Vec<Arc<Parsed>>,
+    keys: KeyFiles,
     /// Problems of the static part, and of files that could not be read.
     found: Diagnostics,
 }
@@ -215,15 +230,16 @@ impl Whole {
         let (files, broken) = dynamic_files(&root, &statics.model, options.lenient)
             .unwrap_or_else(|walk_failed| (Vec::new(), vec![walk_failed]));
         broken.into_iter().for_each(|it| reports.push(it));
+        let keys = KeyFiles::read(key_files(&root, &files), &KeyFiles::default());
         let found = reports.into_diagnostics();
-        Self { root, statics, files, found }
+        Self { root, statics, files, keys, found }
     }
 
     fn model(&self, options: Options, is_check: bool) -> (Model, Diagnostics) {
         let reports = Reports::new(options.lenient);
         self.found.iter().cloned().for_each(|it| reports.push(it));
         let (model, found) =
-            check_dynamic(&self.root, &self.files, &self.statics, options, is_check);
+            check_dynamic(&self.root, &self.files, &self.keys, &self.statics, options, is_check);
         found.into_iter().for_each(|it| reports.push(it));
         (model, reports.into_diagnostics())
     }
@@ -253,10 +269,17 @@ fn dynamic_files(
     Ok((files, broken))
 }
 
+/// The key files that the dynamic parts name.
+fn key_files<'f>(root: &'f Parsed, files: &'f [Arc<Parsed>]) -> impl Iterator<Item = &'f str> {
+    let parts = std::iter::once(root).chain(files.iter().map(AsRef::as_ref));
+    parts.flat_map(|it| it.root.http.key_files())
+}
+
 /// The model of all dynamic parts, and every problem of reading and checking them.
 fn check_dynamic(
     root: &Parsed,
     files: &[Arc<Parsed>],
+    keys: &KeyFiles,
     statics: &Statics,
     options: Options,
     is_check: bool,
@@ -271,7 +294,7 @@ fn check_dynamic(
         .collect();
     let known = EntryPoints::Known { statics: &statics.model, defaults: &statics.defaults };
     let transport: Transport = statics.model.transport.clone();
-    let model = check::dynamic(&parts, transport, known, is_check, &reports);
+    let model = check::dynamic(&parts, transport, known, keys, is_check, &reports);
     (model, reports.into_diagnostics())
 }
 
@@ -318,21 +341,34 @@ pub struct CheckReport {
 /// Checks a static file with all that it refers to, a dynamic file alone, or both in one.
 #[must_use]
 pub fn check(file: &Path, options: Options) -> CheckReport {
+    let (model, diagnostics) = read(file, options, true);
+    CheckReport { diagnostics, routers: model.routers.len(), services: model.services.len() }
+}
+
+/// The dynamic configuration of what [`check`] takes.
+///
+/// # Errors
+/// Every problem, when one of them is an error.
+pub fn model(file: &Path, options: Options) -> Result<Model, Diagnostics> {
+    let (model, diagnostics) = read(file, options, false);
+    if has_error(&diagnostics) { Err(diagnostics) } else { Ok(model) }
+}
+
+fn read(file: &Path, options: Options, is_check: bool) -> (Model, Diagnostics) {
     let root = match file::parse(file, Role::Static, options.lenient) {
         Ok(root) => root,
-        Err(problem) => return CheckReport { diagnostics: vec![problem], routers: 0, services: 0 },
+        Err(problem) => return (Model::default(), vec![problem]),
     };
-    let (model, diagnostics) = if root.source.root_keys().any(raw::is_static_key) {
-        Whole::load(root, options).model(options, true)
-    } else {
-        let reports = Reports::new(options.lenient);
-        root.diagnostics.iter().cloned().for_each(|it| reports.push(it));
-        let part = DynamicFile { source: &root.source, http: &root.root.http };
-        let transport = check::default_transport();
-        let model = check::dynamic(&[part], transport, EntryPoints::Any, true, &reports);
-        (model, reports.into_diagnostics())
-    };
-    CheckReport { diagnostics, routers: model.routers.len(), services: model.services.len() }
+    if root.source.root_keys().any(raw::is_static_key) {
+        return Whole::load(root, options).model(options, is_check);
+    }
+    let reports = Reports::new(options.lenient);
+    root.diagnostics.iter().cloned().for_each(|it| reports.push(it));
+    let part = DynamicFile { source: &root.source, http: &root.root.http };
+    let keys = KeyFiles::read(key_files(&root, &[]), &KeyFiles::default());
+    let transport = check::default_transport();
+    let model = check::dynamic(&[part], transport, EntryPoints::Any, &keys, is_check, &reports);
+    (model, reports.into_diagnostics())
 }
 
 /// Audits the stickiness of a static file with all that it refers to, or of a dynamic file alone.

@@ -56,6 +56,12 @@ PROXY_HEADERS = [
 ]
 
 
+# What becomes of a genuine value, where, and the pin: see `fuzz_targets/sealed.rs`.
+SEALED = [
+    bytes([change, 17]) + bytes.fromhex("6b49d200 0384 000400 7ada663d74f94374") + bytes(range(12)) + rest
+    for change, rest in ((0, b""), (1, b""), (2, b""), (3, b"="), (4, b"A"), (5, b"\x01"), (5, b""))
+]
+
 # Scripts of whole connections: what `proxy/fuzz/src/stage.rs` reads.
 NEW, SEND, FIN, CLOSE, RESET, PAUSE = 1, 0, 2, 3, 4, 5
 ANSWER, SFIN, SCLOSE, SRESET, FLOOD, SPAUSE = 6, 8, 9, 10, 11, 12
@@ -134,3 +140,4 @@ write("target", [bytes([method, policy]) + seed for seed in TARGETS for method, 
 write("exchange", [b"\x00" + seed for seed in REQUESTS] + [bytes([choice]) + seed for seed in RESPONSES for choice in (1, 3, 5)])
 write("proxy_protocol", PROXY_HEADERS)
 write("connection", CONNECTIONS)
+write("sealed", SEALED)

@@ -10,12 +10,15 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use sundew::sticky::{Level, StickyTable, current_value};
 use sundew::worker::inbox::{Message, ServerState, Snapshot};
 use sundew::worker::{Caps, WorkerOptions, start};
 use sundew_config::load::{FlagOptions, from_flags};
-use sundew_config::model::{DriverChoice, EntryPointIndex, MetricsOptions};
+use sundew_config::model::{
+    DriverChoice, EntryPointIndex, MetricsOptions, Model, Sealing, SealingKey, ServiceKind,
+};
 
 struct Counting;
 
@@ -79,9 +82,29 @@ fn exchange(client: &mut TcpStream, request: &[u8], buffer: &mut [u8]) -> usize 
     }
 }
 
+/// Has the only service seal its values; returns one that pins to the server at `url`.
+fn seal(model: &mut Model, url: &str) -> Vec<u8> {
+    let service = &mut model.services[0];
+    let ServiceKind::LoadBalancer(balancer) = &mut service.kind else { panic!("{service:?}") };
+    let cookie = balancer.sticky.as_mut().unwrap();
+    cookie.sealing = Some(Sealing {
+        keys: vec![SealingKey::new([1; 32]), SealingKey::new([2; 32])],
+        lifetime: Some(Duration::from_secs(3600)),
+        idle_timeout: Some(Duration::from_secs(3600)),
+        accept_hash_until_s: None,
+    });
+    let table = StickyTable::new(cookie, std::iter::once(url), Level::Server);
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    table.with_seal(cookie, &service.name).seal(0, None, now_s, [3; 12]).unwrap().to_vec()
+}
+
 /// Runs a worker on `driver`; returns the fewest allocations of any window of exchanges. The
 /// sweeper, ten times a second, may allocate; a window without it must not.
-fn allocations_of_a_window(driver: DriverChoice, metrics: Option<&MetricsOptions>) -> usize {
+fn allocations_of_a_window(
+    driver: DriverChoice,
+    is_sealed: bool,
+    metrics: Option<&MetricsOptions>,
+) -> usize {
     let server = origin();
     let url = format!("http://{server}");
     let flags = FlagOptions {
@@ -89,7 +112,8 @@ fn allocations_of_a_window(driver: DriverChoice, metrics: Option<&MetricsOptions
         servers: vec![url.clone()],
         sticky_cookie: Some(String::from("sid")),
     };
-    let (mut statics, model) = from_flags(&flags).unwrap();
+    let (mut statics, mut model) = from_flags(&flags).unwrap();
+    let value = if is_sealed { seal(&mut model, &url) } else { current_value(&url).to_vec() };
     statics.settings.driver = driver;
     statics.admin.metrics = metrics.cloned();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -110,7 +134,6 @@ fn allocations_of_a_window(driver: DriverChoice, metrics: Option<&MetricsOptions
     };
     let worker = start(options, reports).unwrap();
 
-    let value = sundew::sticky::current_value(&url);
     let value = std::str::from_utf8(&value).unwrap();
     let request = format!(
         "GET /path?q=1 HTTP/1.1\r\nHost: h\r\nUser-Agent: t\r\nCookie: sid={value}\r\n\r\n"
@@ -149,15 +172,19 @@ fn a_warm_sticky_exchange_allocates_nothing() {
         by_router: true,
         by_service: true,
     };
-    assert_eq!(allocations_of_a_window(DriverChoice::Epoll, None), 0, "epoll");
-    let counted = allocations_of_a_window(DriverChoice::Epoll, Some(&metrics));
-    assert_eq!(counted, 0, "epoll, with metrics");
+    let cases =
+        [("plain", false, None), ("with metrics", false, Some(&metrics)), ("sealed", true, None)];
+    for (name, is_sealed, metrics) in cases {
+        let count = allocations_of_a_window(DriverChoice::Epoll, is_sealed, metrics);
+        assert_eq!(count, 0, "epoll, {name}");
+    }
     let ring = io_uring::IoUring::new(8);
     if let Err(error) = ring {
         println!("skipped: io_uring: {error}");
         return;
     }
-    assert_eq!(allocations_of_a_window(DriverChoice::Uring, None), 0, "io_uring");
-    let counted = allocations_of_a_window(DriverChoice::Uring, Some(&metrics));
-    assert_eq!(counted, 0, "io_uring, with metrics");
+    for (name, is_sealed, metrics) in cases {
+        let count = allocations_of_a_window(DriverChoice::Uring, is_sealed, metrics);
+        assert_eq!(count, 0, "io_uring, {name}");
+    }
 }

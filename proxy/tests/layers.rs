@@ -8,7 +8,8 @@ use std::{env, fs};
 /// down only; `conn` is the one conductor.
 const LAYERS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["control", "observe", "sys"]),
+    // Besides what it starts, it says what cookies mean.
+    ("cli", &["control", "sticky", "observe", "sys"]),
     ("control", &["worker", "observe", "sys"]),
     (
         "worker",

@@ -6,16 +6,23 @@ use sha1::{Digest as _, Sha1};
 
 use super::cookie_name::{Attributes, check_prefix, check_reserved, previous_names};
 use super::scalar::{is_longer_than, parse_bool_off, word};
+use super::sealing::sealing;
+use crate::key_file::KeyFiles;
 use crate::model::{CookieCache, SameSite, StickyCookie};
 use crate::raw;
 use crate::source::At;
 
 /// The cookie of a service, `None` when it has no stickiness. `name` is the service's qualified
 /// name; `at` the balancer's place.
-pub(super) fn sticky(raw: Option<&raw::Sticky>, name: &str, at: &At<'_>) -> Option<StickyCookie> {
+pub(super) fn sticky(
+    raw: Option<&raw::Sticky>,
+    name: &str,
+    keys: &KeyFiles,
+    at: &At<'_>,
+) -> Option<StickyCookie> {
     let sticky = at.key("sticky");
     if let Some(cookie) = raw.and_then(|it| it.cookie.as_ref()) {
-        return Some(self::cookie(cookie, name, &sticky.key("cookie")));
+        return Some(self::cookie(cookie, name, keys, &sticky.key("cookie")));
     }
     // Traefik's silent traps: `sticky: {}`, `sticky: true`, a `cookie:` with nothing behind it.
     let is_off = |at: &At<'_>| at.value().is_some_and(parse_bool_off);
@@ -29,7 +36,7 @@ pub(super) fn sticky(raw: Option<&raw::Sticky>, name: &str, at: &At<'_>) -> Opti
 /// Of a name, path or domain: browsers ignore longer attributes (RFC 6265bis §5.6).
 const TEXT_BYTES_MAX: usize = 1024;
 
-fn cookie(raw: &raw::Cookie, service: &str, at: &At<'_>) -> StickyCookie {
+fn cookie(raw: &raw::Cookie, service: &str, keys: &KeyFiles, at: &At<'_>) -> StickyCookie {
     for (key, text) in [("name", &raw.name), ("domain", &raw.domain)] {
         is_longer_than(TEXT_BYTES_MAX, text, &at.key(key));
     }
@@ -76,6 +83,7 @@ fn cookie(raw: &raw::Cookie, service: &str, at: &At<'_>) -> StickyCookie {
         partitioned: raw.partitioned,
         hide: raw.hide,
         cache: word(&at.key("cache"), &raw.cache, &caches, CookieCache::Off),
+        sealing: sealing(raw, keys, at),
     }
 }
 

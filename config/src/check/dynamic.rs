@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::service::Services;
 use super::transport::{DEFAULT_NAME, transport};
+use crate::key_file::KeyFiles;
 use crate::model::{
     EntryPoint, EntryPointIndex, Model, Router, RouterTarget, StaticModel, Transport,
     TransportIndex,
@@ -100,6 +101,7 @@ pub(crate) fn dynamic(
     files: &[DynamicFile<'_>],
     default_transport: Transport,
     entry_points: EntryPoints<'_>,
+    keys: &KeyFiles,
     is_check: bool,
     reports: &Reports,
 ) -> Model {
@@ -107,7 +109,7 @@ pub(crate) fn dynamic(
     let services = collect(files, reports, "services", |http| &http.services);
     let named = collect(files, reports, "serversTransports", |http| &http.servers_transports);
     let (transports, transport_names) = transports(default_transport, &named);
-    let mut services = Services::new(services, transport_names);
+    let mut services = Services::new(services, transport_names, keys);
     services.check_all();
     let routers: Vec<Router> = routers
         .iter()

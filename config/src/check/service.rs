@@ -7,6 +7,7 @@ use super::dynamic::{Found, qualified};
 use super::health_check::{health_check, passive_health_check};
 use super::server::{server, server_id};
 use super::sticky_rules::sticky_rules;
+use crate::key_file::KeyFiles;
 use crate::model::{
     HealthCheck, LoadBalancer, Server, Service, ServiceIndex, ServiceKind, Strategy,
     TransportIndex, Weighted, WeightedChild,
@@ -23,6 +24,7 @@ const SERVERS_MAX: usize = 65_535;
 pub(super) struct Services<'a> {
     pub(super) found: BTreeMap<&'a str, Found<'a, raw::Service>>,
     pub(super) transports: HashMap<String, TransportIndex>,
+    keys: &'a KeyFiles,
     /// Checked ones; `None`: left out.
     done: HashMap<&'a str, Option<ServiceIndex>>,
     /// Being checked, outermost first.
@@ -38,10 +40,11 @@ impl<'a> Services<'a> {
     pub(super) fn new(
         found: BTreeMap<&'a str, Found<'a, raw::Service>>,
         transports: HashMap<String, TransportIndex>,
+        keys: &'a KeyFiles,
     ) -> Self {
         let (done, open) = (HashMap::new(), Vec::new());
         let (checked, levels, used) = (Vec::new(), Vec::new(), HashSet::new());
-        Self { found, transports, done, open, checked, levels, used }
+        Self { found, transports, keys, done, open, checked, levels, used }
     }
 
     pub(super) fn check_all(&mut self) {
@@ -147,7 +150,7 @@ impl<'a> Services<'a> {
         raw: &raw::LoadBalancer,
         at: &At<'a>,
     ) -> Option<LoadBalancer> {
-        let sticky = sticky(raw.sticky.as_ref(), &qualified(name), at);
+        let sticky = sticky(raw.sticky.as_ref(), &qualified(name), self.keys, at);
         let sticky_rules = sticky_rules(raw.sticky.as_ref(), sticky.is_some(), at);
         let health_check =
             raw.health_check.as_ref().map(|it| health_check(it, &at.key("healthCheck")));
@@ -193,7 +196,7 @@ impl<'a> Services<'a> {
     }
 
     fn weighted(&mut self, name: &str, raw: &raw::Weighted, at: &At<'a>) -> Option<Weighted> {
-        let sticky = sticky(raw.sticky.as_ref(), &qualified(name), at);
+        let sticky = sticky(raw.sticky.as_ref(), &qualified(name), self.keys, at);
         let sticky_rules = sticky_rules(raw.sticky.as_ref(), sticky.is_some(), at);
         let propagates = raw.health_check.is_some();
         let children = self.children(&raw.services, propagates, at)?;

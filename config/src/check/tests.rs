@@ -5,6 +5,7 @@ mod balancer;
 mod composite;
 mod dynamic;
 mod mutated;
+mod sealed;
 mod statics;
 mod sticky;
 

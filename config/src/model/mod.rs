@@ -3,11 +3,13 @@
 //! is never changed after it was made: a reload makes a new [`Model`].
 
 mod admin;
+mod sealing;
 mod service;
 mod settings;
 mod statics;
 
 pub use admin::*;
+pub use sealing::*;
 pub use service::*;
 pub use settings::*;
 pub use statics::*;
@@ -47,7 +49,7 @@ impl ServerIndex {
 }
 
 /// The dynamic configuration: what a reload replaces as a whole.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
     /// Every router, in no particular order; the route table sorts by priority.
     pub routers: Vec<Router>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ServiceIndex, TransportIndex};
+use super::{Sealing, ServiceIndex, TransportIndex};
 
 /// One service.
 #[derive(Clone, Debug, PartialEq)]
@@ -259,6 +259,8 @@ pub struct StickyCookie {
     pub hide: bool,
     /// What a response that sets it says to shared caches.
     pub cache: CookieCache,
+    /// `value: sealed`; `None`: the value is a hash.
+    pub sealing: Option<Sealing>,
 }
 
 impl StickyCookie {
@@ -277,6 +279,7 @@ impl StickyCookie {
             previous_names: Vec::new(),
             hide: false,
             cache: CookieCache::Off,
+            sealing: None,
         }
     }
 }

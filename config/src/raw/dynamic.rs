@@ -17,6 +17,18 @@ pub(crate) struct Http {
     models: Option<Unsupported>,
 }
 
+impl Http {
+    /// The key files of every sticky cookie, as written.
+    pub(crate) fn key_files(&self) -> impl Iterator<Item = &str> {
+        let stickies = self.services.values().flat_map(|it| {
+            let balancer = it.load_balancer.as_ref().and_then(|it| it.sticky.as_ref());
+            [balancer, it.weighted.as_ref().and_then(|it| it.sticky.as_ref())]
+        });
+        let cookies = stickies.flatten().filter_map(|it| it.cookie.as_ref());
+        cookies.flat_map(|it| &it.keys).map(String::as_str)
+    }
+}
+
 /// `http.routers.<name>`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
@@ -105,6 +117,11 @@ pub(crate) struct Cookie {
     pub(crate) previous_names: Vec<String>,
     pub(crate) hide: bool,
     pub(crate) cache: String,
+    pub(crate) value: String,
+    pub(crate) keys: Vec<String>,
+    pub(crate) lifetime: Option<String>,
+    pub(crate) idle_timeout: Option<String>,
+    pub(crate) accept_hash_until: Option<String>,
 }
 
 /// `loadBalancer.healthCheck`.

@@ -3,7 +3,9 @@
 
 mod audit;
 mod check;
+mod cookie;
 mod demo;
+mod keygen;
 mod run;
 mod servers;
 
@@ -42,6 +44,8 @@ enum Verb {
     Demo(demo::DemoArguments),
     Servers(servers::ServersArguments),
     Audit(audit::AuditArguments),
+    Cookie(cookie::CookieArguments),
+    Keygen(keygen::KeygenArguments),
 }
 
 /// Runs the verb that the process's arguments name.
@@ -61,6 +65,8 @@ pub fn main() -> ExitCode {
         Verb::Demo(arguments) => demo::demo(&arguments),
         Verb::Audit(arguments) => audit::audit(&arguments),
         Verb::Servers(arguments) => servers::servers(arguments),
+        Verb::Cookie(arguments) => cookie::cookie(&arguments),
+        Verb::Keygen(arguments) => keygen::keygen(&arguments),
     }
 }
 

@@ -27,6 +27,11 @@ fn every_documented_way_to_call_it_is_accepted() {
         "check traefik.yml --lenient",
         "demo",
         "demo --listen 127.0.0.1:0 --chaos --workers 1",
+        "keygen /etc/sundew/a.key",
+        "keygen --force a.key",
+        "cookie explain 7ada663d74f94374 --config traefik.yml",
+        "cookie explain --config traefik.yml --json -ada663d74f94374",
+        "cookie make app http://a --config traefik.yml --json --lenient",
     ] {
         assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
     }
@@ -45,6 +50,9 @@ fn contradictions_are_bad_usage() {
         ("run --config f --workers 0", ErrorKind::ValueValidation),
         ("run --config f --workers many", ErrorKind::ValueValidation),
         ("check", ErrorKind::MissingRequiredArgument),
+        ("keygen", ErrorKind::MissingRequiredArgument),
+        ("cookie explain abc", ErrorKind::MissingRequiredArgument),
+        ("cookie make app --config f", ErrorKind::MissingRequiredArgument),
         ("serve", ErrorKind::InvalidSubcommand),
     ] {
         assert_eq!(parse(line).err(), Some(want), "{line}");

@@ -9,7 +9,7 @@ use sundew_config::model::{StickyCookie, StickyRules, Strict};
 use crate::balance::Hrw;
 use crate::http1::fields::{FieldName, Fields};
 use crate::observe::outcome::StickyOutcome;
-use crate::sticky::{Found, KeyKind, Rules, StickyTable, cookie_value};
+use crate::sticky::{Found, KeyKind, Reading, Rules, StickyTable, cookie_value};
 
 /// Where the pins of a request may be.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,8 @@ pub struct PinSources<'a> {
     pub fields: &'a Fields,
     /// Path and query, as they are forwarded.
     pub path_and_query: &'a [u8],
+    /// When it came, by the wall clock, in seconds since 1970: sealed pins age by it.
+    pub asked_s: u64,
 }
 
 impl<'a> PinSources<'a> {
@@ -48,6 +50,8 @@ pub(super) struct Claim {
     pub(super) issues_cookie: bool,
     /// The cookie of this previous name has been replaced.
     pub(super) deletes: Option<u8>,
+    /// Since when the client is pinned, where a sealed value says it and the pin holds.
+    pub(super) issued_s: Option<u32>,
 }
 
 /// Why a claim that does not hold ends the request.
@@ -86,7 +90,7 @@ impl Beyond {
 impl Claim {
     /// The scheduler decides.
     fn balanced(outcome: StickyOutcome, issues_cookie: bool) -> Self {
-        Self { member: None, outcome, issues_cookie, deletes: None }
+        Self { member: None, outcome, issues_cookie, deletes: None, issued_s: None }
     }
 
     /// A pin that holds.
@@ -95,7 +99,8 @@ impl Claim {
             true => (StickyOutcome::Pinned, false),
             false => (StickyOutcome::Rewritten, true),
         };
-        Self { member: Some(found.member), outcome, issues_cookie, deletes: None }
+        let member = Some(found.member);
+        Self { member, outcome, issues_cookie, deletes: None, issued_s: None }
     }
 
     /// A pin to a member that does not serve this request.
@@ -136,16 +141,22 @@ fn claim_beyond(
 ) -> Result<Claim, Refusal> {
     let rules = &beyond.rules;
     let value = sticky.and_then(|it| sources.cookie(it.cookie_name())).unwrap_or(&[]);
-    let named = sticky.and_then(|sticky| {
-        let current = sticky.find(value).map(|found| (0, found));
+    let mut reason = StickyOutcome::Unknown;
+    if let Some(sticky) = sticky {
+        let read = |it| sticky.read(it, sources.asked_s);
+        let current = read(value);
+        reason = current.err().unwrap_or(reason);
         let mut previous = rules.previous_values(sources.bytes, sources.fields);
-        current.or_else(|| previous.find_map(|(number, it)| Some((number, sticky.find(it)?))))
-    });
-    if let Some((number, found)) = named {
-        return claim_of_cookie(found, number, rules, members);
-    }
-    if let Some(strict) = rules.strict.filter(|_| StickyTable::is_well_formed(value)) {
-        return Err(Refusal::Strict(strict, 0));
+        let named = current
+            .ok()
+            .map(|reading| (0, reading))
+            .or_else(|| previous.find_map(|(number, it)| Some((number, read(it).ok()?))));
+        if let Some((number, reading)) = named {
+            return claim_of_cookie(reading, number, rules, members);
+        }
+        if let Some(strict) = rules.strict.filter(|_| sticky.names_lost_member(value, reason)) {
+            return Err(Refusal::Strict(strict, 0));
+        }
     }
     if let Some(claim) = claim_of_key(beyond, sources, members)? {
         return Ok(claim);
@@ -153,20 +164,22 @@ fn claim_beyond(
     Ok(match sticky {
         None => Claim::balanced(StickyOutcome::None, false),
         Some(_) if value.is_empty() => Claim::balanced(StickyOutcome::New, true),
-        Some(_) => Claim::balanced(StickyOutcome::Unknown, true),
+        Some(_) => Claim::balanced(reason, true),
     })
 }
 
 /// A cookie that names a member; `number` is that of its name, 0 for today's.
 fn claim_of_cookie(
-    found: Found,
+    reading: Reading,
     number: u8,
     rules: &Rules,
     members: &impl Members,
 ) -> Result<Claim, Refusal> {
+    let Reading { found, is_aging, issued_s } = reading;
     let deletes = (number > 0).then_some(number);
     if members.can_serve(found.member) {
-        let claim = Claim::pinned(found);
+        let mut claim = Claim { issued_s, ..Claim::pinned(found) };
+        claim.issues_cookie |= is_aging;
         return Ok(match deletes {
             None => claim,
             Some(_) => {

@@ -170,7 +170,9 @@ impl Tables {
         let above = trail.detours.watched.iter().position(|(it, _)| *it == service);
         trail.detours.watched.truncate(above.unwrap_or(0));
         trail.detours.failed.push(service);
-        self.pick_in(service, sources, trail)
+        let picked = self.pick_in(service, sources, trail);
+        self.seal_pins(trail, sources.asked_s);
+        picked
     }
 
     fn innermost(&self, trail: &Trail, status: u16) -> Option<(ServiceIndex, usize)> {

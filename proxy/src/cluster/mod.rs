@@ -8,6 +8,7 @@
 mod choose;
 mod claim;
 mod composite;
+mod nonces;
 mod pick;
 mod server;
 
@@ -26,6 +27,7 @@ use crate::sticky::{Level, Member, StickyTable};
 use choose::Scheduler;
 use claim::Beyond;
 use composite::{FailoverTable, MirroringTable};
+use nonces::Nonces;
 
 pub use claim::PinSources;
 pub use composite::Copied;
@@ -41,6 +43,7 @@ pub struct Tables {
     routes: Vec<RouteTable>,
     /// By service: cookies that no server below it sees.
     hidden_cookies: Vec<Box<[Box<[u8]>]>>,
+    nonces: Nonces,
 }
 
 /// One service.
@@ -122,7 +125,8 @@ impl Tables {
             })
             .collect();
         let hidden_cookies = hidden_cookies(&build.model);
-        Self { model: Arc::clone(&build.model), services, routes, hidden_cookies }
+        let (model, nonces) = (Arc::clone(&build.model), Nonces::default());
+        Self { model, services, routes, hidden_cookies, nonces }
     }
 
     /// The routers of an entry point.
@@ -232,7 +236,7 @@ fn balancer_table(
     BalancerTable {
         servers,
         scheduler,
-        sticky: cookie.map(|it| StickyTable::new(it, members, Level::Server)),
+        sticky: cookie.map(|it| StickyTable::new(it, members, Level::Server).with_seal(it, name)),
         beyond: Beyond::new(cookie, &balancer.sticky_rules, shares),
     }
 }
@@ -251,7 +255,7 @@ fn weighted_table(
     WeightedTable {
         children: weighted.children.iter().map(|child| child.service).collect(),
         scheduler,
-        sticky: cookie.map(|it| StickyTable::new(it, names, Level::Service)),
+        sticky: cookie.map(|it| StickyTable::new(it, names, Level::Service).with_seal(it, name)),
         beyond: Beyond::new(cookie, &weighted.sticky_rules, shares),
         propagates_health: weighted.propagate_health,
     }

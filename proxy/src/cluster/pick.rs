@@ -8,7 +8,7 @@ use super::claim::{Beyond, Claim, Members, PinSources, Refusal, read_claim};
 use super::composite::Detours;
 use super::{BalancerTable, Server, ServiceTable, Tables, WeightedTable};
 use crate::observe::outcome::StickyOutcome;
-use crate::sticky::StickyTable;
+use crate::sticky::{SealedValue, StickyTable};
 
 /// The server that takes a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +50,20 @@ pub struct Trail {
     pub(super) detours: Detours,
 }
 
+/// A pin that the response sets.
+#[derive(Clone, Copy, Debug)]
+struct Pin {
+    member: u16,
+    /// Of the sealed value that it renews.
+    issued_s: Option<u32>,
+    sealed: Option<SealedValue>,
+}
+
 /// One `Set-Cookie`.
 #[derive(Clone, Copy, Debug)]
 enum PinLine {
-    /// Pins to this member.
-    Set(u16),
+    /// Pins to a member.
+    Set(Pin),
     /// Deletes the cookie, by the number of its name.
     Delete(u8),
 }
@@ -116,7 +125,8 @@ impl Trail {
 
     fn note_claim(&mut self, service: ServiceIndex, claim: &Claim, member: u16) {
         if claim.issues_cookie {
-            self.pins.push((service, PinLine::Set(member)));
+            let pin = Pin { member, issued_s: claim.issued_s, sealed: None };
+            self.pins.push((service, PinLine::Set(pin)));
         }
         if let Some(number) = claim.deletes {
             self.pins.push((service, PinLine::Delete(number)));
@@ -143,15 +153,18 @@ impl Trail {
         self.tried.contains(&(service, ServerIndex(member)))
     }
 
-    /// The `Set-Cookie` lines that the response carries, outer level first.
+    /// The `Set-Cookie` lines that the response carries, in pieces, outer level first.
     pub fn set_cookie_lines<'a>(&'a self, tables: &'a Tables) -> impl Iterator<Item = &'a [u8]> {
-        self.pins.iter().filter_map(|(service, line)| {
+        let lines = self.pins.iter().filter_map(|(service, line)| {
             let (sticky, beyond) = tables.level(*service)?;
             match line {
-                PinLine::Set(member) => Some(sticky?.set_cookie_line(*member)),
-                PinLine::Delete(number) => Some(beyond?.rules.deletion_line(*number)),
+                PinLine::Set(pin) => {
+                    Some(sticky?.set_cookie_pieces(pin.member, pin.sealed.as_ref()))
+                }
+                PinLine::Delete(number) => Some([beyond?.rules.deletion_line(*number), &[], &[]]),
             }
-        })
+        });
+        lines.flatten().filter(|piece| !piece.is_empty())
     }
 
     /// What those lines ask of shared caches.
@@ -176,7 +189,21 @@ impl Tables {
     ) -> Result<Pick, PickError> {
         trail.pins.clear();
         trail.detours.begin_pick();
-        self.pick_in(service, sources, trail)
+        let picked = self.pick_in(service, sources, trail);
+        self.seal_pins(trail, sources.asked_s);
+        picked
+    }
+
+    /// Makes the values of the pins whose services seal them, and that have none yet.
+    pub(super) fn seal_pins(&self, trail: &mut Trail, now_s: u64) {
+        for (service, line) in &mut trail.pins {
+            let PinLine::Set(pin) = line else { continue };
+            let sticky = self.level(*service).and_then(|(sticky, _)| sticky);
+            let is_due = |it: &&StickyTable| it.is_sealed() && pin.sealed.is_none();
+            let Some(sticky) = sticky.filter(is_due) else { continue };
+            let nonce = self.nonces.take();
+            pin.sealed = nonce.and_then(|it| sticky.seal(pin.member, pin.issued_s, now_s, it));
+        }
     }
 
     /// The pins of a service, and its rules beyond Traefik.

@@ -1,5 +1,6 @@
 mod beyond;
 mod composite;
+mod sealed;
 mod strategies;
 
 use std::net::SocketAddr;
@@ -95,7 +96,8 @@ fn ask(tables: &Tables, path_and_query: &str, fields: &str, trail: &mut Trail) -
     parse_request(text.as_bytes(), &limits, &mut head).unwrap();
     let top = ServiceIndex(u32::try_from(tables.model.services.len()).unwrap() - 1);
     let path_and_query = path_and_query.as_bytes();
-    let sources = PinSources { bytes: text.as_bytes(), fields: &head.fields, path_and_query };
+    let (bytes, fields) = (text.as_bytes(), &head.fields);
+    let sources = PinSources { bytes, fields, path_and_query, asked_s: 0 };
     let pick = tables.pick(top, sources, trail)?;
     Ok(((pick.service.0, pick.server.0), pick.outcome, pins(tables, trail)))
 }
@@ -106,13 +108,14 @@ fn pick(tables: &Tables, cookies: &str) -> Picked {
 
 /// `name=value` of every `Set-Cookie` line.
 fn pins(tables: &Tables, trail: &Trail) -> Vec<String> {
-    let line = |line: &[u8]| {
-        let line = String::from_utf8(line.to_vec()).unwrap();
+    let pieces: Vec<&[u8]> = trail.set_cookie_lines(tables).collect();
+    let text = String::from_utf8(pieces.concat()).unwrap();
+    let line = |line: &str| {
         let pair = line.strip_prefix("Set-Cookie: ").unwrap();
         assert!(pair.contains("; Path=/"));
         pair.split(';').next().unwrap().to_owned()
     };
-    trail.set_cookie_lines(tables).map(line).collect()
+    text.split_terminator("\r\n").map(line).collect()
 }
 
 fn pin(name: &str, member: &str) -> String {

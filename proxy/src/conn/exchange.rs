@@ -223,13 +223,14 @@ impl Request {
             })
     }
 
-    /// Where its pins may be.
+    /// Where its pins may be; it came at `asked_s` by the wall clock.
     #[must_use]
-    pub fn pin_sources(&self) -> PinSources<'_> {
+    pub fn pin_sources(&self, asked_s: u64) -> PinSources<'_> {
         PinSources {
             bytes: self.bytes(),
             fields: &self.head.fields,
             path_and_query: self.path_and_query(),
+            asked_s,
         }
     }
 

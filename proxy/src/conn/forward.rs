@@ -156,7 +156,7 @@ impl Connection {
         (self.shared.local.on_connect_failed)(&tables.model, service, server);
         trail.note_tried(service, server);
         let root = exchange.service.unwrap_or(service);
-        match tables.pick(root, request.pin_sources(), trail) {
+        match tables.pick(root, request.pin_sources(self.shared.local.clock.wall_s()), trail) {
             Ok(other) => {
                 exchange.retries += 1;
                 Ok(other)
@@ -216,7 +216,11 @@ impl Connection {
             gate.note_continue_given();
         }
         exchange.retries += 1;
-        let picked = tables.pick_fallback(status, request.pin_sources(), trail);
+        let picked = tables.pick_fallback(
+            status,
+            request.pin_sources(self.shared.local.clock.wall_s()),
+            trail,
+        );
         picked.map_err(|nobody| match nobody {
             PickError::FailoverDown => ProxyError::FailoverDown,
             PickError::Refused(status) => ProxyError::PinRefused(status),

@@ -128,7 +128,7 @@ impl Connection {
         while let Some(copy) = wanted.pop() {
             let mut trail = Trail::default();
             trail.set_client(self.shared.peer.ip());
-            let sources = request.pin_sources();
+            let sources = request.pin_sources(self.shared.local.clock.wall_s());
             let Ok(pick) = tables.pick(copy.service, sources, &mut trail) else { continue };
             // Mirrors of a mirror.
             wanted.extend_from_slice(trail.copies());

@@ -87,7 +87,8 @@ impl Connection {
                 exchange.service = Some(service);
                 let Asked { request, trail, .. } = &mut exchange.asked;
                 trail.set_client(self.shared.peer.ip());
-                match tables.pick(service, request.pin_sources(), trail) {
+                let sources = request.pin_sources(self.shared.local.clock.wall_s());
+                match tables.pick(service, sources, trail) {
                     Ok(pick) => Ok(Plan::Forward(pick)),
                     Err(PickError::Refused(status)) => Err(ProxyError::PinRefused(status)),
                     Err(PickError::NoServer | PickError::Exhausted) => Err(ProxyError::NoServer),

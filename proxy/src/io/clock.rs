@@ -56,6 +56,12 @@ impl Clock {
         self.now_ms.get()
     }
 
+    /// The wall clock in seconds since 1970, as of the last tick.
+    #[must_use]
+    pub fn wall_s(&self) -> u64 {
+        self.date_second.get()
+    }
+
     /// Calls `with` with the current `Date` value.
     pub fn with_date<R>(&self, with: impl FnOnce(&[u8; DATE_BYTES]) -> R) -> R {
         with(&self.date.borrow())

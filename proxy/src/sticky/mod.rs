@@ -8,6 +8,7 @@ mod cache;
 mod key;
 mod rules;
 mod scan;
+mod sealed;
 mod table;
 mod value;
 
@@ -15,5 +16,8 @@ pub use cache::cache_control_line;
 pub use key::{Key, KeyKind};
 pub use rules::Rules;
 pub use scan::{COOKIES_MAX, cookie_value};
-pub use table::{Found, Level, Member, StickyTable};
+pub use sealed::{
+    AHEAD_S_MAX, NONCE_BYTES, Opened, Seal, SealedPin, SealedValue, Standing, VALUE_CHARS,
+};
+pub use table::{Found, Level, Member, Reading, StickyTable};
 pub use value::current_value;

@@ -32,7 +32,8 @@ impl Rules {
         let cache = cookie.map_or(CookieCache::Off, |it| it.cache);
         let is_plain = *rules == StickyRules::default()
             && previous_names.is_empty()
-            && cache == CookieCache::Off;
+            && cache == CookieCache::Off
+            && cookie.is_none_or(|it| it.sealing.is_none());
         if is_plain {
             return None;
         }

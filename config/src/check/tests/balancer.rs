@@ -95,6 +95,7 @@ fn cookie_attributes_have_the_defaults_of_traefik() {
         max_age: None,
         path: Some("/".to_owned()),
         domain: None,
+        sealing: None,
         partitioned: false,
         previous_names: Vec::new(),
         hide: false,

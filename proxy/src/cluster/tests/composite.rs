@@ -10,7 +10,7 @@ fn top(kind: ServiceKind) -> Service {
     Service { name: "top".into(), kind }
 }
 
-fn failover(propagate_health: bool, status: &[(u16, u16)]) -> Service {
+pub(super) fn failover(propagate_health: bool, status: &[(u16, u16)]) -> Service {
     let errors = FailoverErrors { status: status.to_vec(), body_bytes_max: 9 };
     top(ServiceKind::Failover(Failover {
         service: ServiceIndex(0),
@@ -29,8 +29,9 @@ fn set_up(tables: &Tables, service: u32, is_up: bool) {
 }
 
 /// Asks the fallback because of an answer with this status.
-fn fall_back(tables: &Tables, status: u16, trail: &mut Trail) -> Picked {
-    let sources = PinSources { bytes: b"", fields: &Default::default(), path_and_query: b"/" };
+pub(super) fn fall_back(tables: &Tables, status: u16, trail: &mut Trail) -> Picked {
+    let fields = &Default::default();
+    let sources = PinSources { bytes: b"", fields, path_and_query: b"/", asked_s: 0 };
     let pick = tables.pick_fallback(status, sources, trail)?;
     Ok(((pick.service.0, pick.server.0), pick.outcome, pins(tables, trail)))
 }
