@@ -9,12 +9,16 @@
 pub mod audit;
 mod check;
 pub mod diagnostic;
+#[cfg(test)]
+mod generated;
 pub mod key_file;
 pub mod load;
 pub mod model;
 mod provider;
 mod raw;
 pub mod rule;
+pub mod schema;
+mod shape;
 mod source;
 
 pub use check::duration_of;

@@ -72,7 +72,7 @@ fn the_examples_are_good() {
         (
             "examples/traefik.yml",
             (2, 2),
-            &["examples/traefik.yml:2:1: note: global: accepted, without effect in sundew"],
+            &["examples/traefik.yml:3:1: note: global: accepted, without effect in sundew"],
         ),
         ("examples/app.yml", (2, 2), &[]),
         ("examples/weighted.yml", (1, 3), &[]),

@@ -47,6 +47,15 @@ fn read(file: &Path, role: Role, lenient: bool) -> Result<Parsed, Broken> {
     Ok(Parsed { source, root, diagnostics: reports.into_diagnostics() })
 }
 
+/// Everything that reading a text as a static file finds, before any check of its meaning.
+#[cfg(test)]
+pub(crate) fn of_text(file: &Path, text: &str) -> Diagnostics {
+    let source = Source::parse(file, text).unwrap();
+    let reports = Reports::new(false);
+    raw::read(&source.value, &At::root(&source, &reports), Role::Static);
+    reports.into_diagnostics()
+}
+
 fn whole_file(message: impl Into<String>, help: &str) -> Broken {
     Broken::new(Mark::default(), message, help)
 }

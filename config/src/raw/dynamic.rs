@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Accepted, Noted, Unsupported};
 
 /// `http`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Http {
     pub(crate) routers: BTreeMap<String, Router>,
@@ -30,7 +31,7 @@ impl Http {
 }
 
 /// `http.routers.<name>`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Router {
     pub(crate) entry_points: Vec<String>,
@@ -45,7 +46,7 @@ pub(crate) struct Router {
 }
 
 /// `http.services.<name>`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Service {
     pub(crate) load_balancer: Option<LoadBalancer>,
@@ -57,7 +58,7 @@ pub(crate) struct Service {
 }
 
 /// `loadBalancer`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct LoadBalancer {
     pub(crate) servers: Vec<Server>,
@@ -71,14 +72,14 @@ pub(crate) struct LoadBalancer {
 }
 
 /// `responseForwarding`: sundew never holds a response back, so there is nothing to flush.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ResponseForwarding {
     flush_interval: Accepted,
 }
 
 /// `servers[]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Server {
     pub(crate) url: String,
@@ -89,7 +90,7 @@ pub(crate) struct Server {
 }
 
 /// `sticky`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Sticky {
     pub(crate) cookie: Option<Cookie>,
@@ -102,7 +103,7 @@ pub(crate) struct Sticky {
 }
 
 /// `sticky.cookie`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Cookie {
     pub(crate) name: String,
@@ -125,7 +126,7 @@ pub(crate) struct Cookie {
 }
 
 /// `loadBalancer.healthCheck`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct HealthCheck {
     pub(crate) scheme: String,
@@ -145,7 +146,7 @@ pub(crate) struct HealthCheck {
 }
 
 /// `loadBalancer.passiveHealthCheck`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct PassiveHealthCheck {
     pub(crate) failure_window: Option<String>,
@@ -153,7 +154,7 @@ pub(crate) struct PassiveHealthCheck {
 }
 
 /// `weighted`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Weighted {
     pub(crate) services: Vec<WeightedService>,
@@ -162,7 +163,7 @@ pub(crate) struct Weighted {
 }
 
 /// `weighted.services[]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct WeightedService {
     pub(crate) name: String,
@@ -170,7 +171,7 @@ pub(crate) struct WeightedService {
 }
 
 /// `highestRandomWeight`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct HighestRandomWeight {
     pub(crate) services: Vec<WeightedService>,
@@ -178,7 +179,7 @@ pub(crate) struct HighestRandomWeight {
 }
 
 /// `mirroring`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Mirroring {
     pub(crate) service: String,
@@ -189,7 +190,7 @@ pub(crate) struct Mirroring {
 }
 
 /// `mirroring.mirrors[]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Mirror {
     pub(crate) name: String,
@@ -197,7 +198,7 @@ pub(crate) struct Mirror {
 }
 
 /// `failover`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Failover {
     pub(crate) service: String,
@@ -207,7 +208,7 @@ pub(crate) struct Failover {
 }
 
 /// `failover.errors`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FailoverErrors {
     pub(crate) status: Vec<String>,
@@ -215,12 +216,12 @@ pub(crate) struct FailoverErrors {
 }
 
 /// `healthCheck` of a service of services: written or not is all that it says.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Propagation {}
 
 /// `http.serversTransports.<name>` and the static `serversTransport`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ServersTransport {
     pub(crate) max_idle_conns_per_host: Option<i64>,
@@ -244,7 +245,7 @@ pub(crate) struct ServersTransport {
 }
 
 /// `forwardingTimeouts`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ForwardingTimeouts {
     pub(crate) dial_timeout: Option<String>,

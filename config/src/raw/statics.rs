@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Accepted, Http, Noted, ServersTransport, Unsupported};
 
 /// A whole file; the last four keys are its dynamic part.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Root {
     pub(crate) entry_points: BTreeMap<String, EntryPoint>,
@@ -36,7 +37,7 @@ pub(crate) struct Root {
 }
 
 /// `core`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Core {
     pub(crate) default_rule_syntax: Option<String>,
@@ -45,7 +46,7 @@ pub(crate) struct Core {
 }
 
 /// `entryPoints.<name>`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EntryPoint {
     pub(crate) address: String,
@@ -64,7 +65,7 @@ pub(crate) struct EntryPoint {
 }
 
 /// `forwardedHeaders`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ForwardedHeaders {
     pub(crate) insecure: bool,
@@ -76,7 +77,7 @@ pub(crate) struct ForwardedHeaders {
 }
 
 /// `proxyProtocol`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ProxyProtocol {
     pub(crate) insecure: bool,
@@ -85,7 +86,7 @@ pub(crate) struct ProxyProtocol {
 }
 
 /// `transport` of an entry point.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EntryPointTransport {
     pub(crate) responding_timeouts: RespondingTimeouts,
@@ -95,7 +96,7 @@ pub(crate) struct EntryPointTransport {
 }
 
 /// `respondingTimeouts`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RespondingTimeouts {
     pub(crate) read_timeout: Option<String>,
@@ -104,7 +105,7 @@ pub(crate) struct RespondingTimeouts {
 }
 
 /// `lifeCycle`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct LifeCycle {
     pub(crate) request_accept_grace_timeout: Option<String>,
@@ -113,7 +114,7 @@ pub(crate) struct LifeCycle {
 }
 
 /// `http` of an entry point.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EntryPointHttp {
     pub(crate) sanitize_path: Option<bool>,
@@ -128,7 +129,7 @@ pub(crate) struct EntryPointHttp {
 }
 
 /// `providers`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Providers {
     pub(crate) file: Option<FileProvider>,
@@ -158,7 +159,7 @@ pub(crate) struct Providers {
 }
 
 /// `providers.file`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FileProvider {
     pub(crate) filename: String,
@@ -168,7 +169,7 @@ pub(crate) struct FileProvider {
 }
 
 /// `accessLog`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct AccessLog {
     pub(crate) file_path: String,
@@ -182,7 +183,7 @@ pub(crate) struct AccessLog {
 }
 
 /// `accessLog.filters`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct AccessLogFilters {
     pub(crate) status_codes: Vec<String>,
@@ -191,7 +192,7 @@ pub(crate) struct AccessLogFilters {
 }
 
 /// `accessLog.fields`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct AccessLogFields {
     pub(crate) default_mode: String,
@@ -201,7 +202,7 @@ pub(crate) struct AccessLogFields {
 }
 
 /// `accessLog.fields.headers`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct AccessLogHeaders {
     pub(crate) default_mode: String,
@@ -209,14 +210,14 @@ pub(crate) struct AccessLogHeaders {
 }
 
 /// `accessLog.fields.queryParameters`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct AccessLogQuery {
     pub(crate) default_mode: String,
 }
 
 /// `log`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Log {
     pub(crate) level: String,
@@ -231,7 +232,7 @@ pub(crate) struct Log {
 }
 
 /// `ping`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Ping {
     pub(crate) entry_point: Option<String>,
@@ -240,7 +241,7 @@ pub(crate) struct Ping {
 }
 
 /// `api`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Api {
     pub(crate) insecure: bool,
@@ -252,7 +253,7 @@ pub(crate) struct Api {
 }
 
 /// `metrics`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Metrics {
     pub(crate) prometheus: Option<Prometheus>,
@@ -265,7 +266,7 @@ pub(crate) struct Metrics {
 }
 
 /// `metrics.prometheus`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Prometheus {
     pub(crate) buckets: Option<Vec<f64>>,
@@ -278,7 +279,7 @@ pub(crate) struct Prometheus {
 }
 
 /// `sundew`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Sundew {
     pub(crate) workers: Option<i64>,
@@ -292,7 +293,7 @@ pub(crate) struct Sundew {
 }
 
 /// `sundew.api`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct SundewApi {
     pub(crate) socket: Option<String>,
@@ -300,7 +301,7 @@ pub(crate) struct SundewApi {
 }
 
 /// `sundew.limits`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Limits {
     pub(crate) head_bytes: Option<i64>,
