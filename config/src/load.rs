@@ -255,7 +255,9 @@ fn dynamic_files(
     let paths = match statics.file_provider.as_ref().map(|it| &it.source) {
         None => Vec::new(),
         Some(FileSource::File(file)) => vec![file.clone()],
-        Some(FileSource::Directory(directory)) => file::walk(directory)?.files,
+        Some(FileSource::Directory(directory)) => {
+            file::walk(directory).map_err(|it| named_by(it, directory, "directory", root))?.files
+        }
     };
     let own = root.source.file.canonicalize().ok();
     let is_own = |path: &Path| own.is_some() && path.canonicalize().ok() == own;
@@ -263,10 +265,29 @@ fn dynamic_files(
     for path in paths.iter().filter(|it| !is_own(it)) {
         match file::parse(path, Role::Dynamic, lenient) {
             Ok(parsed) => files.push(Arc::new(parsed)),
-            Err(problem) => broken.push(problem),
+            Err(problem) => broken.push(named_by(problem, path, "filename", root)),
         }
     }
     Ok((files, broken))
+}
+
+/// The problem of a whole file or directory, with the place that names it in the static part.
+fn named_by(problem: Diagnostic, path: &Path, key: &str, root: &Parsed) -> Diagnostic {
+    let reports = Reports::new(false);
+    let at = At::root(&root.source, &reports).keys(&["providers", "file", key]);
+    let is_whole = problem.place.line == 0 && problem.help.is_empty();
+    if !is_whole || problem.place.file != path || at.value().is_none() {
+        return problem;
+    }
+    let place = at.place();
+    let mut help = format!("`{key}` names it at {}", place.file.display());
+    if place.line > 0 {
+        help.push_str(&format!(":{}:{}", place.line, place.column));
+    }
+    if path.is_relative() {
+        help.push_str("; it is looked for in the working directory");
+    }
+    Diagnostic { help, ..problem }
 }
 
 /// The key files that the dynamic parts name.

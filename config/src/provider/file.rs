@@ -38,7 +38,11 @@ fn read(file: &Path, role: Role, lenient: bool) -> Result<Parsed, Broken> {
     if role == Role::Dynamic {
         refuse_template(&text)?;
     }
-    let source = Source::parse(file, &text)?;
+    let source = Source::parse(file, &text).map_err(|broken| {
+        // A template is seldom valid YAML, and what the parser says of it helps nobody.
+        let template = refuse_template(&text).err();
+        template.filter(|it| it.mark.line <= broken.mark.line).unwrap_or(broken)
+    })?;
     if source.root_keys().any(raw::is_dynamic_key) {
         refuse_template(&text)?;
     }

@@ -5,6 +5,8 @@ mod audit;
 mod check;
 mod cookie;
 mod demo;
+#[cfg(test)]
+mod generated;
 mod keygen;
 mod run;
 mod servers;
