@@ -55,6 +55,13 @@ pub(crate) struct Field {
     pub(crate) meaning: String,
 }
 
+impl Struct {
+    /// The key of this name, in any case.
+    pub(crate) fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|it| it.name.eq_ignore_ascii_case(name))
+    }
+}
+
 /// A whole file, with both parts.
 pub(crate) fn root() -> &'static Struct {
     static ROOT: LazyLock<Struct> = LazyLock::new(|| {

@@ -12,16 +12,17 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use sundew_config::load::{self, CheckReport, Options};
+use sundew_config::load::{self, CheckReport, Options, StaticFlag};
 use sundew_config::{Diagnostic, Severity};
 
-use super::{count, print};
+use super::{count, print, static_source};
 use crate::control::run::in_order;
 
 const AFTER_HELP: &str = "\
 Examples:
   sundew check /etc/traefik/traefik.yml     a static file and everything that it names
   sundew check dynamic/app.toml             a dynamic file alone
+  sundew check --entryPoints.web.address=:80 --providers.file.directory=/etc/sundew/dynamic
   sundew check traefik.yml --json           for programs; the fields are in docs/configuration.md
 
 Exit code: 0 when `sundew run` would accept it, 1 when not (or with --fail-on warning when there is
@@ -31,9 +32,9 @@ a warning), 2 for bad usage.";
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct CheckArguments {
-    /// The file (YAML or TOML)
+    /// The file (YAML or TOML); without one, what `sundew run` would read
     #[arg(value_name = "FILE")]
-    file: PathBuf,
+    file: Option<PathBuf>,
 
     /// Judge as `sundew run --lenient` does
     #[arg(long)]
@@ -59,9 +60,14 @@ enum FailOn {
 }
 
 /// Prints every problem and a summary.
-pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
-    let report = load::check(&arguments.file, Options { lenient: arguments.lenient });
-    let name = arguments.file.display().to_string();
+pub(super) fn check(arguments: CheckArguments, flags: Vec<StaticFlag>) -> ExitCode {
+    let (source, warnings) = match static_source(arguments.file, flags) {
+        Ok(chosen) => chosen,
+        Err(code) => return code,
+    };
+    let name = source.to_string();
+    let mut report = load::check_source(&source, Options { lenient: arguments.lenient });
+    report.diagnostics.splice(0..0, warnings);
     // Whoever closed standard output still gets the exit code.
     let mut out = std::io::stdout();
     if arguments.json {

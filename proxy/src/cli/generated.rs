@@ -17,6 +17,6 @@ pub(super) fn assert_stored(name: &str, want: &str) {
     assert!(
         stored == want,
         "{name} is out of date (line {}): run `just generate`",
-        differs.map_or_else(|| stored.lines().count().min(want.lines().count()), |it| it) + 1
+        differs.unwrap_or_else(|| stored.lines().count().min(want.lines().count())) + 1
     );
 }

@@ -25,6 +25,9 @@ fn every_documented_way_to_call_it_is_accepted() {
         "run --listen :80 --server http://a --no-sticky",
         "check traefik.yml",
         "check traefik.yml --lenient",
+        "check traefik.yml --json --fail-on warning",
+        "check --short",
+        "run",
         "demo",
         "demo --listen 127.0.0.1:0 --chaos --workers 1",
         "keygen /etc/sundew/a.key",
@@ -40,7 +43,6 @@ fn every_documented_way_to_call_it_is_accepted() {
 #[test]
 fn contradictions_are_bad_usage() {
     for (line, want) in [
-        ("run", ErrorKind::MissingRequiredArgument),
         ("run --listen :80", ErrorKind::MissingRequiredArgument),
         ("run --server http://a", ErrorKind::MissingRequiredArgument),
         ("run --config f --server http://a", ErrorKind::ArgumentConflict),
@@ -49,7 +51,6 @@ fn contradictions_are_bad_usage() {
         ("run --listen :80 --server http://a --cookie c --no-sticky", ErrorKind::ArgumentConflict),
         ("run --config f --workers 0", ErrorKind::ValueValidation),
         ("run --config f --workers many", ErrorKind::ValueValidation),
-        ("check", ErrorKind::MissingRequiredArgument),
         ("keygen", ErrorKind::MissingRequiredArgument),
         ("cookie explain abc", ErrorKind::MissingRequiredArgument),
         ("cookie make app --config f", ErrorKind::MissingRequiredArgument),
@@ -65,5 +66,17 @@ fn bad_usage_exits_2_and_help_and_version_exit_0() {
         let words = std::iter::once("sundew").chain(line.split_whitespace());
         Arguments::try_parse_from(words).unwrap_err().exit_code()
     };
-    assert_eq!((code("run"), code("--help"), code("--version")), (2, 0, 0));
+    assert_eq!((code("run --listen :80"), code("--help"), code("--version")), (2, 0, 0));
+}
+
+#[test]
+fn static_keys_are_taken_out_of_the_verbs_that_read_a_configuration() {
+    let split = |line: &str| {
+        let words = std::iter::once("sundew").chain(line.split_whitespace());
+        let (rest, flags) = static_flags(words.map(OsString::from).collect());
+        (rest.len() - 1, flags.len())
+    };
+    assert_eq!(split("run --ping --log.level=DEBUG --workers 2"), (3, 2));
+    assert_eq!(split("check --ping --json"), (2, 1));
+    assert_eq!(split("demo --ping"), (2, 0));
 }
