@@ -9,6 +9,7 @@
 pub mod audit;
 mod check;
 pub mod diagnostic;
+pub mod effective;
 #[cfg(test)]
 mod generated;
 pub mod key_file;

@@ -5,6 +5,7 @@
 //! command line.
 
 mod flags;
+mod show;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use serde_yaml::Value;
 
 pub use flags::{FlagOptions, from_flags};
+pub use show::effective;
 pub use sources::StaticSource;
 pub use written::{StaticFlag, take_static_flags};
 

@@ -14,7 +14,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, Visitor};
 
-pub(crate) use de::{Role, is_dynamic_key, is_static_key, is_switch, parse_bool, read};
+pub(crate) use de::{
+    Role, is_dynamic_key, is_static_key, is_switch, parse_bool, read, scalar_text,
+};
 pub(crate) use dynamic::*;
 pub(crate) use statics::*;
 

@@ -249,6 +249,12 @@ pub(crate) struct At<'a> {
     path: KeyPath,
 }
 
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)
+    }
+}
+
 impl<'a> At<'a> {
     /// The whole file.
     pub(crate) fn root(source: &'a Source, reports: &'a Reports) -> Self {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_yaml::Value;
 
 use super::written::{self, StaticFlag};
+use crate::effective::Names;
 use crate::provider::file::{self, Parsed};
 use crate::raw::{self, Role};
 use crate::source::{At, Reports, Source};
@@ -82,6 +83,15 @@ impl StaticSource {
         match self {
             Self::File(file) => Some(file),
             _ => None,
+        }
+    }
+
+    /// How its values name where they come from.
+    pub(super) fn names(&self) -> Names {
+        match self {
+            Self::File(_) => Names::Places,
+            Self::Flags(_) => Names::Flags,
+            Self::Environment(prefix, _) => Names::Variables(prefix),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod audit;
 mod check;
+mod config;
 mod cookie;
 mod demo;
 #[cfg(test)]
@@ -46,6 +47,7 @@ struct Arguments {
 enum Verb {
     Run(run::RunArguments),
     Check(check::CheckArguments),
+    Config(config::ConfigArguments),
     Demo(demo::DemoArguments),
     Servers(servers::ServersArguments),
     Audit(audit::AuditArguments),
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
     match arguments.verb {
         Verb::Run(arguments) => run::run(arguments, flags),
         Verb::Check(arguments) => check::check(arguments, flags),
+        Verb::Config(arguments) => config::config(arguments, flags),
         Verb::Demo(arguments) => demo::demo(&arguments),
         Verb::Audit(arguments) => audit::audit(&arguments),
         Verb::Servers(arguments) => servers::servers(arguments),
