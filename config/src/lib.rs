@@ -17,6 +17,8 @@ pub mod load;
 pub mod model;
 mod provider;
 mod raw;
+#[cfg(test)]
+mod reference;
 pub mod rule;
 pub mod schema;
 mod shape;

@@ -3,6 +3,10 @@
 //! A key that sundew does not know at all is an error by `deny_unknown_fields`; one that Traefik
 //! knows is here, as a field of its own or as [`Unsupported`] or [`Noted`], which report
 //! themselves while they are read. Called by `provider`; read by `check`.
+//!
+//! The doc comments of the fields are what operators read (`docs/reference.md`, the JSON Schemas):
+//! `just generate` after a change. A `default` is written where one value counts when nothing is
+//! written, and is what `sundew config show` shows.
 
 mod de;
 mod dynamic;

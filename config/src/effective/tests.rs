@@ -27,7 +27,13 @@ fn yaml_of(text: &str) -> String {
 #[test]
 fn what_is_shown_means_the_same_when_it_is_loaded() {
     let everything = "entryPoints: {web: {address: ':8000'}}\naccessLog: {}\nping: {}\n\
-        metrics: {prometheus: {}}\napi: {insecure: true}\n";
+        metrics: {prometheus: {}}\napi: {insecure: true}\nhttp:\n  routers:\n    \
+        r: {rule: 'PathPrefix(`/`)', service: f, entryPoints: web}\n  services:\n    \
+        a: {loadBalancer: {servers: [{url: 'http://a'}], serversTransport: t, sticky: {cookie: {}}, healthCheck: {path: /}, \
+        passiveHealthCheck: {}}}\n    \
+        m: {mirroring: {service: a, mirrors: [{name: a}]}}\n    \
+        f: {failover: {service: a, fallback: m, errors: {status: ['500']}}}\n  \
+        serversTransports: {t: {forwardingTimeouts: {}}}\n";
     let directory = tempfile::tempdir().unwrap();
     let all = directory.path().join("all.yml");
     fs::write(&all, everything).unwrap();

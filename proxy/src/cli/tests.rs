@@ -83,3 +83,46 @@ fn static_keys_are_taken_out_of_the_verbs_that_read_a_configuration() {
     assert_eq!(split("check --ping --json"), (2, 1));
     assert_eq!(split("demo --ping"), (2, 0));
 }
+
+/// The manual's pages: one for the program, one for each verb, one for each verb of a verb.
+fn pages(command: &clap::Command, name: &str, out: &mut Vec<(String, String)>) {
+    let mut page = Vec::new();
+    let titled = command.clone().display_name(name.to_owned());
+    clap_mangen::Man::new(titled).render(&mut page).unwrap();
+    out.push((format!("{name}.1"), with_examples(&String::from_utf8(page).unwrap())));
+    for verb in command.get_subcommands().filter(|it| it.get_name() != "help") {
+        pages(verb, &format!("{name}-{}", verb.get_name()), out);
+    }
+}
+
+/// Lines of examples stay lines.
+fn with_examples(page: &str) -> String {
+    let Some((before, extra)) = page.split_once(".SH EXTRA\n") else { return page.to_owned() };
+    let (examples, after) = match extra.split_once(".SH ") {
+        Some((examples, after)) => (examples, format!(".SH {after}")),
+        None => (extra, String::new()),
+    };
+    format!("{before}.SH EXAMPLES\n.nf\n{examples}.fi\n{after}")
+}
+
+#[test]
+fn the_manual_and_the_completions_are_up_to_date() {
+    let mut command = Arguments::command();
+    command.build();
+    let mut files = Vec::new();
+    pages(&command, "sundew", &mut files);
+    for (name, text) in &files {
+        generated::assert_stored(&format!("../packaging/man/{name}"), text);
+    }
+    let stored = std::fs::read_dir("../packaging/man").unwrap().count();
+    assert_eq!(stored, files.len(), "a page of a verb that is gone: remove it");
+    use clap_complete::{Shell, generate};
+    for (shell, name) in
+        [(Shell::Bash, "sundew.bash"), (Shell::Zsh, "_sundew"), (Shell::Fish, "sundew.fish")]
+    {
+        let mut text = Vec::new();
+        generate(shell, &mut Arguments::command(), "sundew", &mut text);
+        let text = String::from_utf8(text).unwrap();
+        generated::assert_stored(&format!("../packaging/completions/{name}"), &text);
+    }
+}
