@@ -1,9 +1,11 @@
 //! Routers of one entry point in the order in which they are tried.
 
+use std::net::IpAddr;
+
 use sundew_config::model::{EntryPointIndex, Model, RouterTarget};
 
 use super::index::Index;
-use super::rule::{Compiled, Subject, bare_host};
+use super::rule::{Compiled, Subject, bare_host, without_port};
 use crate::observe::access_log::FieldLines;
 
 /// What routers look at.
@@ -15,8 +17,14 @@ pub struct RequestView<'a> {
     pub host: &'a [u8],
     /// The routing path, see [`routing_path`](crate::http1::target::routing_path).
     pub path: &'a [u8],
+    /// Behind the `?` of the target that is forwarded; empty for none.
+    pub query: &'a [u8],
     /// Fields of the request's head.
     pub fields: FieldLines<'a>,
+    /// Where the connection comes from.
+    pub client: IpAddr,
+    /// Whether `X-Forwarded-*` and `X-Real-Ip` of this peer are believed.
+    pub is_trusted: bool,
 }
 
 /// Which router takes a request.
@@ -72,7 +80,8 @@ impl RouteTable {
         Self { has_ping: ping, routes, index }
     }
 
-    /// The router that takes `request`; `None`: 404. Never allocates.
+    /// The router that takes `request`; `None`: 404. Allocates only to give a regular expression
+    /// what it matches decoded: a host in upper case, a query with escapes, bytes outside UTF-8.
     #[must_use]
     pub fn find(&self, request: &RequestView<'_>) -> Option<RouteMatch> {
         if self.has_ping && request.path.starts_with(PING_PREFIX) {
@@ -81,8 +90,12 @@ impl RouteTable {
         let subject = Subject {
             method: request.method,
             host: bare_host(request.host),
+            host_dotted: without_port(request.host),
             path: request.path,
+            query: request.query,
             fields: request.fields,
+            client: request.client.to_canonical(),
+            is_trusted: request.is_trusted,
         };
         let route = match &self.index {
             None => self.routes.iter().find(|route| route.rule.matches(&subject)),
