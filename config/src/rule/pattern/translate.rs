@@ -148,7 +148,7 @@ impl Translation<'_> {
             return Ok(());
         }
         self.out.push('?');
-        while let Some(flag) = self.rest.next() {
+        for flag in self.rest.by_ref() {
             match flag {
                 'i' | 'm' | 's' | 'U' | '-' => self.out.push(flag),
                 ':' | ')' => {
