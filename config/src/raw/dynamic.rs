@@ -67,6 +67,10 @@ pub(crate) struct LoadBalancer {
     pub(crate) pass_host_header: Option<bool>,
     pub(crate) servers_transport: Option<String>,
     pub(crate) passive_health_check: Option<PassiveHealthCheck>,
+    pub(crate) max_in_flight_per_server: Option<i64>,
+    pub(crate) overflow: String,
+    pub(crate) slow_start: Option<String>,
+    pub(crate) rebalance: Option<Rebalance>,
     response_forwarding: Option<ResponseForwarding>,
 }
 
@@ -75,6 +79,14 @@ pub(crate) struct LoadBalancer {
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ResponseForwarding {
     flush_interval: Accepted,
+}
+
+/// `rebalance`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Rebalance {
+    pub(crate) per_minute: String,
+    pub(crate) older_than: Option<String>,
 }
 
 /// `servers[]`.

@@ -35,6 +35,8 @@ pub enum ProxyError {
     NoRouter,
     /// No server is up.
     NoServer,
+    /// Every server that may take it has as many requests as it may.
+    ServersFull,
     /// Neither service of a failover has a server that is up.
     FailoverDown,
     /// The body is too large to be kept for a fallback.
@@ -85,7 +87,7 @@ impl ProxyError {
                 kind: BodyKind::PlainNoSniff,
                 retry_after_s: None,
             },
-            Self::Overloaded => OwnResponse {
+            Self::Overloaded | Self::ServersFull => OwnResponse {
                 retry_after_s: Some(OVERLOADED_RETRY_AFTER_S),
                 ..plain(503, "503 Service Unavailable")
             },

@@ -31,7 +31,8 @@ fn set_up(tables: &Tables, service: u32, is_up: bool) {
 /// Asks the fallback because of an answer with this status.
 pub(super) fn fall_back(tables: &Tables, status: u16, trail: &mut Trail) -> Picked {
     let fields = &Default::default();
-    let sources = PinSources { bytes: b"", fields, path_and_query: b"/", asked_s: 0 };
+    let sources =
+        PinSources { bytes: b"", fields, path_and_query: b"/", asked_s: 0, method: b"GET" };
     let pick = tables.pick_fallback(status, sources, trail)?;
     Ok(((pick.service.0, pick.server.0), pick.outcome, pins(tables, trail)))
 }
