@@ -16,6 +16,7 @@ mod failover;
 mod faults;
 mod forwarded;
 mod health;
+mod in_flight;
 mod interim;
 mod keep_alive;
 mod lenient;
