@@ -1,6 +1,7 @@
 //! The compiled router table: request → router. Pure; `cluster` builds one table per entry point
 //! whenever the configuration changes, `conn` asks it once a request.
 
+mod index;
 mod rule;
 mod table;
 
