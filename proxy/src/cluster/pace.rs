@@ -138,7 +138,13 @@ impl Pace {
             return None;
         }
         // Requests that a client sends at once must agree, so no dice: its nonce decides.
-        let poor = ready().filter(|(_, share)| share.weight > 0 && share.excess(total) < 0.0);
+        let is_newer = |server: &Server| match server.readiness.since() {
+            Since::At(began) => issued_s < began.wall_s,
+            Since::Always | Since::News => false,
+        };
+        let poor = ready().filter(|((_, server), share)| {
+            share.weight > 0 && share.excess(total) < 0.0 && is_newer(server)
+        });
         poor.max_by_key(|(_, share)| draw(pin, share.salt)).map(|((member, _), _)| member)
     }
 

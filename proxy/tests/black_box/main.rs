@@ -29,6 +29,7 @@ mod names;
 mod passive;
 mod proxy_protocol;
 mod real_clients;
+mod rebalance;
 mod reload;
 mod resets;
 mod resources;
