@@ -33,8 +33,10 @@ pub struct Row {
     pub place: Place,
     /// A group chooses among services, else it chooses among servers.
     pub is_group: bool,
-    /// Name of the cookie as it is sent.
+    /// Name of the cookie as it is sent; empty without one.
     pub cookie: String,
+    /// What pins clients that bring no cookie: `header X-Client-Id`, `query client`.
+    pub keys: Vec<String>,
     /// Its attributes as they are sent.
     pub attributes: String,
     /// An active health check.
@@ -346,7 +348,32 @@ impl Service<'_> {
 }
 
 fn row(service: &Service<'_>) -> Option<Row> {
-    let cookie = service.cookie.as_ref()?;
+    let sticky = service.at.key("sticky");
+    let key =
+        |kind| text(&sticky, kind).filter(|it| !it.is_empty()).map(|it| format!("{kind} {it}"));
+    let keys: Vec<String> = ["header", "query"].into_iter().filter_map(key).collect();
+    let cookie = service.cookie.as_ref();
+    if cookie.is_none() && keys.is_empty() {
+        return None;
+    }
+    let (members, draining) = service.members();
+    Some(Row {
+        service: service.qualified(),
+        place: cookie.map_or_else(|| sticky.place(), |it| it.at.place()),
+        is_group: service.is_group,
+        cookie: cookie.map(|it| it.name.clone()).unwrap_or_default(),
+        keys,
+        attributes: cookie.map(attributes).unwrap_or_default(),
+        has_health_check: service.has_health_check(),
+        is_strict: is_on(&service.at.key("sticky"), "strict"),
+        members,
+        draining,
+        tls: service.reach.tls(),
+    })
+}
+
+/// As they are sent.
+fn attributes(cookie: &Cookie<'_>) -> String {
     let mut attributes = Vec::new();
     attributes.extend((!cookie.path.is_empty()).then(|| format!("Path={}", cookie.path)));
     attributes.extend((cookie.max_age != 0).then(|| format!("Max-Age={}", cookie.max_age)));
@@ -357,17 +384,5 @@ fn row(service: &Service<'_>) -> Option<Row> {
         let first = letters.next().map(|it| it.to_ascii_uppercase()).unwrap_or_default();
         format!("SameSite={first}{}", letters.as_str())
     }));
-    let (members, draining) = service.members();
-    Some(Row {
-        service: service.qualified(),
-        place: cookie.at.place(),
-        is_group: service.is_group,
-        cookie: cookie.name.clone(),
-        attributes: attributes.join("; "),
-        has_health_check: service.has_health_check(),
-        is_strict: is_on(&service.at.key("sticky"), "strict"),
-        members,
-        draining,
-        tls: service.reach.tls(),
-    })
+    attributes.join("; ")
 }

@@ -9,6 +9,7 @@ mod cookie_name;
 mod dynamic;
 mod entry_point;
 mod health_check;
+mod load;
 mod scalar;
 mod sealing;
 mod server;

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sundew::sticky::{Level, StickyTable, current_value};
-use sundew::worker::inbox::{Message, ServerState, Snapshot};
+use sundew::worker::inbox::{Message, ServerState, SharedInFlight, Snapshot};
 use sundew::worker::{Caps, WorkerOptions, start};
 use sundew_config::load::{FlagOptions, from_flags};
 use sundew_config::model::{
@@ -119,8 +119,12 @@ fn allocations_of_a_window(
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
-    let state =
-        ServerState { is_up: true, is_draining: false, addresses: Arc::from([server.into()]) };
+    let state = ServerState {
+        is_up: true,
+        is_draining: false,
+        addresses: Arc::from([server.into()]),
+        in_flight: SharedInFlight::default(),
+    };
     let snapshot = Snapshot { model: Arc::new(model), servers: vec![vec![state]] };
     let (reports, _kept) = tokio::sync::mpsc::unbounded_channel();
     let options = WorkerOptions {

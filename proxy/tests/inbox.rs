@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sundew::io::Address;
-use sundew::worker::inbox::{Message, Report, ServerState, Snapshot};
+use sundew::worker::inbox::{Message, Report, ServerState, SharedInFlight, Snapshot};
 use sundew::worker::{Caps, WorkerHandle, WorkerOptions, start};
 use sundew_config::load::{FlagOptions, from_flags};
 use sundew_config::model::{DriverChoice, EntryPointIndex, ServerIndex, ServiceIndex};
@@ -71,6 +71,7 @@ fn run(driver: DriverChoice, places: &[&[SocketAddr]]) -> Running {
         is_up: true,
         is_draining: false,
         addresses: it.iter().copied().map(Address::from).collect(),
+        in_flight: SharedInFlight::default(),
     };
     let servers = vec![places.iter().map(state).collect()];
     let (reports, kept) = tokio::sync::mpsc::unbounded_channel();

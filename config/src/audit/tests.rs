@@ -55,6 +55,17 @@ fn a_service_that_is_as_it_should_be_has_a_row_and_no_finding() {
 }
 
 #[test]
+fn a_service_that_is_sticky_by_keys_of_requests_has_a_row_too() {
+    let services = "    app: {loadBalancer: {sticky: {header: X-Id, query: sid}, \
+                    servers: [{url: 'http://a'}, {url: 'http://b'}]}}\n";
+    let audit = audited(&file(&router("r", "service: app"), services));
+    let row = &audit.rows[0];
+    assert_eq!(row.keys, ["header X-Id", "query sid"]);
+    assert_eq!((row.cookie.as_str(), row.attributes.as_str(), row.members), ("", "", 2));
+    assert_eq!(audit.findings, [], "there is no cookie to find fault with");
+}
+
+#[test]
 fn a_service_without_stickiness_is_not_of_interest() {
     let services = "    app: {loadBalancer: {servers: [{url: 'http://a'}]}}\n";
     assert_eq!(audited(&file(&router("r", "service: app"), services)), Audit::default());

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::cookie::sticky;
 use super::dynamic::{Found, qualified};
 use super::health_check::{health_check, passive_health_check};
+use super::load::load_rules;
 use super::server::{server, server_id};
 use super::sticky_rules::sticky_rules;
 use crate::key_file::KeyFiles;
@@ -164,6 +165,7 @@ impl<'a> Services<'a> {
                 "remove `sticky`, or choose another strategy",
             );
         }
+        let load = load_rules(raw, sticky.as_ref(), strategy, at);
         Some(LoadBalancer {
             servers: servers?,
             // As Traefik, which ignores it in silence.
@@ -177,6 +179,7 @@ impl<'a> Services<'a> {
                 .passive_health_check
                 .as_ref()
                 .map(|it| passive_health_check(it, &at.key("passiveHealthCheck"))),
+            load,
         })
     }
 

@@ -4,6 +4,7 @@ mod admin;
 mod balancer;
 mod composite;
 mod dynamic;
+mod load;
 mod mutated;
 mod sealed;
 mod statics;

@@ -3,12 +3,14 @@
 //! is never changed after it was made: a reload makes a new [`Model`].
 
 mod admin;
+mod load;
 mod sealing;
 mod service;
 mod settings;
 mod statics;
 
 pub use admin::*;
+pub use load::*;
 pub use sealing::*;
 pub use service::*;
 pub use settings::*;

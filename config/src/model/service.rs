@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Sealing, ServiceIndex, TransportIndex};
+use super::{LoadRules, Sealing, ServiceIndex, TransportIndex};
 
 /// One service.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +65,8 @@ pub struct LoadBalancer {
     pub strategy: Strategy,
     /// Ejection of servers that fail requests, off when `None`.
     pub passive_health_check: Option<PassiveHealthCheck>,
+    /// What it does about load, beyond Traefik.
+    pub load: LoadRules,
 }
 
 /// `loadBalancer.strategy`.

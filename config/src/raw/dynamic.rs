@@ -91,6 +91,15 @@ pub(crate) struct LoadBalancer {
     pub(crate) servers_transport: Option<String>,
     /// Leaves a server out for a while after requests to it failed.
     pub(crate) passive_health_check: Option<PassiveHealthCheck>,
+    /// Requests that one server has at a time, on all workers together (sundew).
+    pub(crate) max_in_flight_per_server: Option<i64>,
+    /// What happens to a request whose server is full: `wait`, `redispatch` or `reject` (sundew).
+    #[schemars(extend("default" = "wait"))]
+    pub(crate) overflow: String,
+    /// How long a server that became ready takes to its full share of new clients (sundew).
+    pub(crate) slow_start: Option<String>,
+    /// Moves old sealed pins to a new server, so many a minute (sundew).
+    pub(crate) rebalance: Option<Rebalance>,
     response_forwarding: Option<ResponseForwarding>,
 }
 
@@ -99,6 +108,17 @@ pub(crate) struct LoadBalancer {
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ResponseForwarding {
     flush_interval: Accepted,
+}
+
+/// `loadBalancer.rebalance`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Rebalance {
+    /// The share of all pins that moves in a minute, such as `5%`.
+    pub(crate) per_minute: String,
+    /// A younger pin does not move.
+    #[schemars(extend("default" = "10m"))]
+    pub(crate) older_than: Option<String>,
 }
 
 /// `servers[]`.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sundew::cluster::{Build, PinSources, ServerFacts, Tables, Trail};
+use sundew::cluster::{Build, PinSources, ServerFacts, SharedInFlight, Tables, Trail};
 use sundew::http1::fields::FieldName;
 use sundew::http1::forwarded::Identity;
 use sundew::http1::framing::{request_control, response_control};
@@ -76,7 +76,12 @@ fn tables() -> Tables {
 }
 
 fn tables_of(model: Model) -> Tables {
-    let facts = ServerFacts { is_up: true, is_draining: false, addresses: Arc::from([]) };
+    let facts = ServerFacts {
+        is_up: true,
+        is_draining: false,
+        addresses: Arc::from([]),
+        in_flight: SharedInFlight::default(),
+    };
     let servers = vec![vec![facts; SERVERS.len()]; model.services.len()];
     let build = Build {
         model: Arc::new(model),
@@ -123,7 +128,13 @@ fn sticky(times: u32) {
     let mut trail = Trail::default();
     for _ in 0..times {
         let bytes = black_box(bytes.as_slice());
-        let sources = PinSources { bytes, fields: &head.fields, path_and_query: b"/", asked_s: 0 };
+        let sources = PinSources {
+            bytes,
+            fields: &head.fields,
+            path_and_query: b"/",
+            asked_s: 0,
+            method: b"GET",
+        };
         let pick = tables.pick(ServiceIndex(0), sources, &mut trail);
         assert_eq!(black_box(pick).map(|it| it.server.0), Ok(2));
     }
@@ -163,7 +174,7 @@ fn pick_sealed(times: u32, later_s: u64) {
     for _ in 0..times {
         let (bytes, fields) = (black_box(bytes.as_slice()), &head.fields);
         let asked_s = now_s + later_s;
-        let sources = PinSources { bytes, fields, path_and_query: b"/", asked_s };
+        let sources = PinSources { bytes, fields, path_and_query: b"/", asked_s, method: b"GET" };
         let pick = tables.pick(ServiceIndex(0), sources, &mut trail);
         assert_eq!(black_box(pick).map(|it| it.server.0), Ok(2));
         out.clear();
@@ -222,7 +233,8 @@ fn exchange(times: u32) {
         let found = tables.routes(0).and_then(|routes| routes.find(&view)).expect("a router");
         let RouterTarget::Service(service) = found.target else { panic!("{found:?}") };
         let path_and_query = target.path_and_query;
-        let sources = PinSources { bytes, fields: &head.fields, path_and_query, asked_s: 0 };
+        let sources =
+            PinSources { bytes, fields: &head.fields, path_and_query, asked_s: 0, method: b"GET" };
         let pick = tables.pick(service, sources, &mut trail);
         assert_eq!(black_box(pick).map(|it| it.server.0), Ok(2));
         out.clear();

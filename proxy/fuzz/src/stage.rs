@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use monoio::time::TimeDriver;
 use monoio::{LegacyDriver, Runtime, RuntimeBuilder};
 use socket2::SockRef;
-use sundew::cluster::{Build, ServerFacts, Tables};
+use sundew::cluster::{Build, ServerFacts, SharedInFlight, Tables};
 use sundew::conn::cap::Caps;
 use sundew::conn::local::{EntryPointLimits, Local, LocalOptions};
 use sundew::conn::pressure::Pressure;
@@ -405,6 +405,7 @@ impl Parts {
             is_up: server == 0,
             is_draining: false,
             addresses: Arc::from([self.address(server)]),
+            in_flight: SharedInFlight::default(),
         });
         let build = Build {
             model: Arc::clone(&self.model),

@@ -68,6 +68,12 @@ pub(super) fn audit(arguments: &AuditArguments) -> ExitCode {
     if arguments.fail_on.is_some_and(is_too_bad) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+/// The cookie, and what pins without one.
+fn pinned_by(row: &Row) -> String {
+    let cookie = std::iter::once(row.cookie.as_str()).filter(|it| !it.is_empty());
+    cookie.chain(row.keys.iter().map(String::as_str)).collect::<Vec<_>>().join(", ")
+}
+
 fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Note => "note",
@@ -87,6 +93,7 @@ fn as_json(audit: &Audit) -> Value {
             "place": place(&row.place),
             "level": if row.is_group { "group" } else { "server" },
             "cookie": row.cookie,
+            "keys": row.keys,
             "attributes": row.attributes,
             "healthCheck": row.has_health_check,
             "strict": row.is_strict,
@@ -142,7 +149,7 @@ fn table(rows: &[Row]) -> String {
     cells.extend(rows.iter().map(|row| {
         [
             row.service.clone(),
-            row.cookie.clone(),
+            pinned_by(row),
             yes(row.has_health_check),
             yes(row.is_strict),
             format!("{} of {}", row.draining, row.members),

@@ -166,7 +166,7 @@ fn explain<'m>(model: &'m Model, value: &[u8], now_s: u64) -> Vec<Explanation<'m
 fn explain_in<'m>(service: &'m Service, value: &[u8], now_s: u64) -> Option<Explanation<'m>> {
     let Sticky { cookie, members, table } = Sticky::new(service)?;
     let opened = cookie.sealing.as_ref().and_then(|sealing| {
-        let Opened { pin, key } = Seal::new(sealing, &service.name).open(value)?;
+        let Opened { pin, key, .. } = Seal::new(sealing, &service.name).open(value)?;
         Some((pin, key + 1, sealing.keys.len()))
     });
     let hashed = table.find(value);

@@ -6,6 +6,7 @@ mod check;
 mod config;
 mod cookie;
 mod demo;
+mod explain;
 #[cfg(test)]
 mod generated;
 mod keygen;
@@ -51,6 +52,7 @@ enum Verb {
     Demo(demo::DemoArguments),
     Servers(servers::ServersArguments),
     Audit(audit::AuditArguments),
+    Explain(explain::ExplainArguments),
     Cookie(cookie::CookieArguments),
     Keygen(keygen::KeygenArguments),
 }
@@ -73,6 +75,7 @@ pub fn main() -> ExitCode {
         Verb::Config(arguments) => config::config(arguments, flags),
         Verb::Demo(arguments) => demo::demo(&arguments),
         Verb::Audit(arguments) => audit::audit(&arguments),
+        Verb::Explain(arguments) => explain::explain(arguments, flags),
         Verb::Servers(arguments) => servers::servers(arguments),
         Verb::Cookie(arguments) => cookie::cookie(&arguments),
         Verb::Keygen(arguments) => keygen::keygen(&arguments),
@@ -80,7 +83,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Verbs that take Traefik's static keys as flags.
-const CONFIGURED: [&str; 3] = ["run", "check", "config"];
+const CONFIGURED: [&str; 4] = ["run", "check", "config", "explain"];
 
 /// Takes the static keys out of the arguments of a verb that reads a configuration.
 fn static_flags(line: Vec<OsString>) -> (Vec<OsString>, Vec<StaticFlag>) {

@@ -9,7 +9,7 @@ use sundew_config::model::{StickyCookie, StickyRules, Strict};
 use crate::balance::Hrw;
 use crate::http1::fields::{FieldName, Fields};
 use crate::observe::outcome::StickyOutcome;
-use crate::sticky::{Found, KeyKind, Reading, Rules, StickyTable, cookie_value};
+use crate::sticky::{Found, KeyKind, Reading, Renewal, Rules, StickyTable, cookie_value};
 
 /// Where the pins of a request may be.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,8 @@ pub struct PinSources<'a> {
     pub path_and_query: &'a [u8],
     /// When it came, by the wall clock, in seconds since 1970: sealed pins age by it.
     pub asked_s: u64,
+    /// Only a safe one may be sent to another server to spread load (RFC 9110 §9.2.1).
+    pub method: &'a [u8],
 }
 
 impl<'a> PinSources<'a> {
@@ -50,8 +52,8 @@ pub(super) struct Claim {
     pub(super) issues_cookie: bool,
     /// The cookie of this previous name has been replaced.
     pub(super) deletes: Option<u8>,
-    /// Since when the client is pinned, where a sealed value says it and the pin holds.
-    pub(super) issued_s: Option<u32>,
+    /// What a sealed value that holds says of its pin.
+    pub(super) renewal: Option<Renewal>,
 }
 
 /// Why a claim that does not hold ends the request.
@@ -90,7 +92,7 @@ impl Beyond {
 impl Claim {
     /// The scheduler decides.
     fn balanced(outcome: StickyOutcome, issues_cookie: bool) -> Self {
-        Self { member: None, outcome, issues_cookie, deletes: None, issued_s: None }
+        Self { member: None, outcome, issues_cookie, deletes: None, renewal: None }
     }
 
     /// A pin that holds.
@@ -100,7 +102,7 @@ impl Claim {
             false => (StickyOutcome::Rewritten, true),
         };
         let member = Some(found.member);
-        Self { member, outcome, issues_cookie, deletes: None, issued_s: None }
+        Self { member, outcome, issues_cookie, deletes: None, renewal: None }
     }
 
     /// A pin to a member that does not serve this request.
@@ -175,10 +177,10 @@ fn claim_of_cookie(
     rules: &Rules,
     members: &impl Members,
 ) -> Result<Claim, Refusal> {
-    let Reading { found, is_aging, issued_s } = reading;
+    let Reading { found, is_aging, renewal } = reading;
     let deletes = (number > 0).then_some(number);
     if members.can_serve(found.member) {
-        let mut claim = Claim { issued_s, ..Claim::pinned(found) };
+        let mut claim = Claim { renewal, ..Claim::pinned(found) };
         claim.issues_cookie |= is_aging;
         return Ok(match deletes {
             None => claim,

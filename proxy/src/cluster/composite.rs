@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use sundew_config::model::{Failover, FailoverErrors, Mirroring, ServiceIndex};
+use sundew_config::model::{Failover, FailoverErrors, Mirroring, Overflow, ServiceIndex};
 
 use super::{Pick, PickError, PinSources, Server, ServiceTable, Tables, Trail};
 
@@ -215,6 +215,10 @@ impl Tables {
                     return Err(PickError::NoServer);
                 }
                 Err(refused @ PickError::Refused(_)) => return Err(refused),
+                // Whoever is to wait, or to be refused, is not sent elsewhere.
+                Err(PickError::Full(overflow)) if overflow != Overflow::Redispatch => {
+                    return Err(PickError::Full(overflow));
+                }
                 Err(_) => {
                     trail.detours.watched.truncate(watched);
                     trail.truncate_pins(pins);
@@ -236,7 +240,7 @@ impl Tables {
         sources: PinSources<'_>,
         trail: &mut Trail,
     ) -> Result<Pick, PickError> {
-        if trail.tried() == 0 && trail.detours.failed.is_empty() {
+        if trail.tried() == 0 && !trail.has_waited && trail.detours.failed.is_empty() {
             table.choose(&mut trail.detours.copies);
         }
         self.pick_in(table.main, sources, trail)

@@ -9,15 +9,18 @@ mod choose;
 mod claim;
 mod composite;
 mod nonces;
+mod pace;
 mod pick;
+mod readiness;
 mod server;
+mod slots;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use sundew_config::model::{
-    EntryPointIndex, HighestRandomWeight, LoadBalancer, Model, ServerIndex, ServiceIndex,
+    EntryPointIndex, HighestRandomWeight, LoadBalancer, Model, Overflow, ServerIndex, ServiceIndex,
     ServiceKind, Strategy, Weighted,
 };
 
@@ -28,11 +31,14 @@ use choose::Scheduler;
 use claim::Beyond;
 use composite::{FailoverTable, MirroringTable};
 use nonces::Nonces;
+use pace::Pace;
 
 pub use claim::PinSources;
 pub use composite::Copied;
 pub use pick::{Pick, PickError, Trail};
+pub use readiness::Moment;
 pub use server::{AwaitedAnswer, Idle, InFlight, Server, ServerFacts};
+pub use slots::SharedInFlight;
 
 /// Everything that requests are routed and balanced by.
 #[derive(Debug)]
@@ -62,6 +68,8 @@ struct BalancerTable {
     scheduler: Scheduler,
     sticky: Option<StickyTable>,
     beyond: Option<Box<Beyond>>,
+    pace: Option<Box<Pace>>,
+    overflow: Overflow,
 }
 
 #[derive(Debug)]
@@ -167,6 +175,16 @@ impl Tables {
         })
     }
 
+    /// Time has passed: called by the sweeper.
+    pub fn tick(&self, moment: Moment) {
+        for service in &self.services {
+            if let ServiceTable::Balancer(BalancerTable { servers, pace: Some(pace), .. }) = service
+            {
+                pace.tick(servers, moment);
+            }
+        }
+    }
+
     /// The load balancer's part of the model, for what does not change while it lives.
     #[must_use]
     pub fn balancer(&self, service: ServiceIndex) -> Option<&LoadBalancer> {
@@ -213,8 +231,12 @@ fn balancer_table(
         .iter()
         .enumerate()
         .map(|(position, server)| {
-            let runtime = known.take(name, &server.url).unwrap_or_else(|| Server::new(&server.url));
+            let runtime = known
+                .take(name, &server.url)
+                .unwrap_or_else(|| known.begin_server(name, &server.url));
             if let Some(facts) = facts.get(position) {
+                let in_flight_max = balancer.load.in_flight.map_or(0, |it| it.per_server_max);
+                runtime.cap(in_flight_max, &facts.in_flight);
                 runtime.set_up(facts.is_up);
                 runtime.set_addresses(&facts.addresses);
             }
@@ -227,6 +249,8 @@ fn balancer_table(
         .collect();
     let shares = balancer.servers.iter().map(|server| (server.weight, server.pin_name()));
     let scheduler = Scheduler::new(balancer.strategy, shares.clone());
+    let pace = Pace::new(balancer);
+    known.begin_pace(name, &balancer.servers, pace.as_deref());
     known.begin_balancer(name, &balancer.servers, &scheduler, build.scheduler_offset);
     let members = balancer.servers.iter().map(|server| Member {
         name: server.pin_name(),
@@ -238,6 +262,8 @@ fn balancer_table(
         scheduler,
         sticky: cookie.map(|it| StickyTable::new(it, members, Level::Server).with_seal(it, name)),
         beyond: Beyond::new(cookie, &balancer.sticky_rules, shares),
+        pace,
+        overflow: balancer.load.in_flight.map_or(Overflow::default(), |it| it.overflow),
     }
 }
 
@@ -302,6 +328,38 @@ impl<'a> Known<'a> {
     fn take(&mut self, service: &str, url: &str) -> Option<Rc<Server>> {
         let of_url = self.servers.get_mut(service)?.get_mut(url)?;
         if of_url.is_empty() { None } else { Some(of_url.remove(0)) }
+    }
+
+    /// The state of a server that was not there before; in a service that was, it is news.
+    fn begin_server(&self, service: &str, url: &str) -> Rc<Server> {
+        let server = Server::new(url);
+        if self.services.contains_key(service) {
+            server.readiness.begin();
+        }
+        server
+    }
+
+    /// Puts a pace where the one before the reload was. Without one nobody looked at when a server
+    /// became ready, so it counts as warm.
+    fn begin_pace(
+        &self,
+        name: &str,
+        servers: &[sundew_config::model::Server],
+        pace: Option<&Pace>,
+    ) {
+        let Some((ServiceKind::LoadBalancer(before), ServiceTable::Balancer(table))) =
+            self.services.get(name)
+        else {
+            return;
+        };
+        match (&table.pace, pace) {
+            (Some(previous), Some(pace)) => {
+                let same = |it| same_position(&before.servers, servers, it, |it| &it.url);
+                pace.carry_over(previous, same);
+            }
+            (Some(_), None) => {}
+            (None, _) => table.servers.iter().for_each(|server| server.readiness.settle()),
+        }
     }
 
     /// Puts a scheduler where the one before the reload was.

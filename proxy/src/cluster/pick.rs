@@ -1,14 +1,16 @@
 //! Choosing a server: the pins first, the schedulers where there is none.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
-use sundew_config::model::{CookieCache, ServerIndex, ServiceIndex};
+use sundew_config::model::{CookieCache, Overflow, ServerIndex, ServiceIndex};
 
 use super::claim::{Beyond, Claim, Members, PinSources, Refusal, read_claim};
 use super::composite::Detours;
+use super::pace::Pace;
 use super::{BalancerTable, Server, ServiceTable, Tables, WeightedTable};
 use crate::observe::outcome::StickyOutcome;
-use crate::sticky::{SealedValue, StickyTable};
+use crate::sticky::{Renewal, SealedValue, StickyTable};
 
 /// The server that takes a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub enum PickError {
     FailoverDown,
     /// The pinned server cannot, and the client is not moved: refused with this status.
     Refused(u16),
+    /// Every server that would take it has as many requests as it may.
+    Full(Overflow),
 }
 
 /// What one request has met on its way: the pins that its response must set, and the servers that
@@ -44,6 +48,8 @@ pub struct Trail {
     first_pins: Vec<(ServiceIndex, PinLine)>,
     /// The client was refused rather than moved.
     is_refused: bool,
+    /// It waits for room, so this is not its first pick.
+    pub(super) has_waited: bool,
     tried: Vec<(ServiceIndex, ServerIndex)>,
     /// Who asks, for strategies that look at it.
     client: Option<IpAddr>,
@@ -55,7 +61,7 @@ pub struct Trail {
 struct Pin {
     member: u16,
     /// Of the sealed value that it renews.
-    issued_s: Option<u32>,
+    renewal: Option<Renewal>,
     sealed: Option<SealedValue>,
 }
 
@@ -74,6 +80,7 @@ impl Trail {
         self.pins.clear();
         self.tried.clear();
         self.is_refused = false;
+        self.has_waited = false;
         self.detours.clear();
     }
 
@@ -88,6 +95,11 @@ impl Trail {
             self.first_pins.clone_from(&self.pins);
         }
         self.tried.push((service, server));
+    }
+
+    /// Nobody has room for it yet.
+    pub fn note_waiting(&mut self) {
+        self.has_waited = true;
     }
 
     /// Nobody took the request: back to the pins of the first pick (as Traefik, which would have
@@ -125,7 +137,7 @@ impl Trail {
 
     fn note_claim(&mut self, service: ServiceIndex, claim: &Claim, member: u16) {
         if claim.issues_cookie {
-            let pin = Pin { member, issued_s: claim.issued_s, sealed: None };
+            let pin = Pin { member, renewal: claim.renewal, sealed: None };
             self.pins.push((service, PinLine::Set(pin)));
         }
         if let Some(number) = claim.deletes {
@@ -201,8 +213,9 @@ impl Tables {
             let sticky = self.level(*service).and_then(|(sticky, _)| sticky);
             let is_due = |it: &&StickyTable| it.is_sealed() && pin.sealed.is_none();
             let Some(sticky) = sticky.filter(is_due) else { continue };
-            let nonce = self.nonces.take();
-            pin.sealed = nonce.and_then(|it| sticky.seal(pin.member, pin.issued_s, now_s, it));
+            let nonce = pin.renewal.map(|it| it.nonce).or_else(|| self.nonces.take());
+            let issued_s = pin.renewal.map(|it| it.issued_s);
+            pin.sealed = nonce.and_then(|it| sticky.seal(pin.member, issued_s, now_s, it));
         }
     }
 
@@ -361,6 +374,31 @@ impl Servers<'_> {
     fn is(&self, member: u16, wanted: impl Fn(&Server) -> bool) -> bool {
         self.table.servers.get(usize::from(member)).is_some_and(|server| wanted(server))
     }
+
+    /// Who takes a new client: servers that are warming up take part in some picks only, unless
+    /// there is nobody else.
+    fn next(&self) -> Option<u16> {
+        let Self { table, trail, .. } = self;
+        let choose = |eligible: &dyn Fn(u16) -> bool| {
+            table.scheduler.choose(&table.servers, trail.client, eligible)
+        };
+        let thrown = table.pace.as_deref().and_then(Pace::throw);
+        let warm = thrown.and_then(|thrown| {
+            let is_warm = |it: &Server| it.readiness.admission() > thrown;
+            choose(&|member| self.takes_new(member) && self.is(member, is_warm))
+        });
+        warm.or_else(|| choose(&|member| self.takes_new(member)))
+    }
+
+    /// Why nobody takes a new client.
+    fn nobody(&self) -> PickError {
+        let (table, trail) = (self.table, self.trail);
+        let mut all = (0_u16..).zip(&table.servers);
+        let waits = |(member, server): (u16, &Rc<Server>)| {
+            server.takes_new() && server.is_full() && !trail.has_tried(self.service, member)
+        };
+        if all.any(waits) { PickError::Full(table.overflow) } else { trail.nobody() }
+    }
 }
 
 impl Members for Servers<'_> {
@@ -369,11 +407,15 @@ impl Members for Servers<'_> {
     }
 
     fn can_serve(&self, member: u16) -> bool {
-        self.is(member, Server::is_up) && !self.trail.has_tried(self.service, member)
+        // One that is full is left only where that is asked for.
+        let has_room = |it: &Server| !it.is_full() || self.table.overflow != Overflow::Redispatch;
+        self.is(member, |it| it.is_up() && has_room(it))
+            && !self.trail.has_tried(self.service, member)
     }
 
     fn takes_new(&self, member: u16) -> bool {
-        self.is(member, Server::takes_new) && !self.trail.has_tried(self.service, member)
+        self.is(member, |it| it.takes_new() && !it.is_full())
+            && !self.trail.has_tried(self.service, member)
     }
 }
 
@@ -385,13 +427,49 @@ fn pick_server(
 ) -> Result<Pick, PickError> {
     let servers = Servers { table, service, trail };
     let level = (table.sticky.as_ref(), table.beyond.as_deref());
-    let claim = match read_claim(level, sources, &servers) {
+    let mut claim = match read_claim(level, sources, &servers) {
         Ok(claim) => claim,
         Err(refusal) => return Err(trail.refuse(service, &refusal)),
     };
-    let client = trail.client;
-    let next = || table.scheduler.choose(&table.servers, client, |it| servers.takes_new(it));
-    let Some(member) = claim.member.or_else(next) else { return Err(trail.nobody()) };
+    if let Some(pace) = table.pace.as_deref() {
+        rebalance(table, pace, sources, &mut claim, trail);
+    }
+    let Some(member) = claim.member.or_else(|| servers.next()) else {
+        return Err(servers.nobody());
+    };
+    if servers.is(member, Server::is_full) {
+        return Err(PickError::Full(table.overflow));
+    }
+    if let Some(pace) = table.pace.as_deref() {
+        pace.note_request(member);
+    }
     trail.note_claim(service, &claim, member);
     Ok(Pick { service, server: ServerIndex(member), outcome: claim.outcome })
+}
+
+/// An old pin may move to a server that is new (`rebalance`), and then begins anew.
+#[inline(never)]
+fn rebalance(
+    table: &BalancerTable,
+    pace: &Pace,
+    sources: PinSources<'_>,
+    claim: &mut Claim,
+    trail: &Trail,
+) {
+    let (Some(member), Some(pin)) = (claim.member, claim.renewal) else { return };
+    // A request that was sent before must not meet two decisions.
+    if trail.tried() > 0 || !is_safe(sources.method) {
+        return;
+    }
+    if let Some(other) = pace.destination(&table.servers, member, pin, sources.asked_s) {
+        claim.member = Some(other);
+        claim.outcome = StickyOutcome::Rebalanced;
+        claim.issues_cookie = true;
+        claim.renewal = None;
+    }
+}
+
+/// RFC 9110 §9.2.1.
+fn is_safe(method: &[u8]) -> bool {
+    matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
 }

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::readiness::Readiness;
+use super::slots::{SharedInFlight, Slot};
 use crate::balance::ResponseTimes;
 use crate::io::{Address, Stream};
 use crate::observe::counters::PinsSeen;
@@ -18,6 +20,8 @@ pub struct ServerFacts {
     pub is_draining: bool,
     /// Where it is, in the order in which to try; empty: its name does not resolve, so it refuses.
     pub addresses: Arc<[Address]>,
+    /// Its requests on all workers.
+    pub in_flight: SharedInFlight,
 }
 
 /// A connection to a server that waits for its next request.
@@ -40,6 +44,11 @@ pub struct Server {
     is_draining: Cell<bool>,
     is_retired: Cell<bool>,
     in_flight: Cell<u32>,
+    /// Cap on those of all workers; 0 without one.
+    in_flight_max: Cell<u32>,
+    /// Those of all workers, where there is a cap.
+    shared: RefCell<SharedInFlight>,
+    pub(super) readiness: Readiness,
     /// Requests that it has been given, those included that it refused.
     pub requests: Cell<u64>,
     /// Clients that came with a pin to it.
@@ -58,11 +67,15 @@ pub struct Server {
 /// A request that a server has been given: counts as in flight from the pick to the end of the
 /// exchange, whether a pin or a strategy chose it.
 #[derive(Debug)]
-pub struct InFlight(Rc<Server>);
+pub struct InFlight {
+    server: Rc<Server>,
+    _slot: Option<Slot>,
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.set(self.0.in_flight.get().saturating_sub(1));
+        let count = &self.server.in_flight;
+        count.set(count.get().saturating_sub(1));
     }
 }
 
@@ -93,6 +106,9 @@ impl Server {
             is_draining: Cell::new(false),
             is_retired: Cell::new(false),
             in_flight: Cell::new(0),
+            in_flight_max: Cell::new(0),
+            shared: RefCell::default(),
+            readiness: Readiness::default(),
             requests: Cell::new(0),
             pins_seen: PinsSeen::default(),
             addresses: RefCell::new(Arc::new([])),
@@ -111,7 +127,9 @@ impl Server {
 
     /// Went up or down.
     pub fn set_up(&self, is_up: bool) {
+        let was_ready = self.takes_new();
         self.is_up.set(is_up);
+        self.note_ready(was_ready);
     }
 
     /// Gets no new pins; those that there are stay.
@@ -122,7 +140,15 @@ impl Server {
 
     /// Begins or ends to be drained.
     pub fn set_draining(&self, is_draining: bool) {
+        let was_ready = self.takes_new();
         self.is_draining.set(is_draining);
+        self.note_ready(was_ready);
+    }
+
+    fn note_ready(&self, was_ready: bool) {
+        if !was_ready && self.takes_new() {
+            self.readiness.begin();
+        }
     }
 
     /// Takes requests of new clients.
@@ -137,12 +163,29 @@ impl Server {
         self.in_flight.get()
     }
 
-    /// Gives it a request.
+    /// Gives it a request; `None` when it has as many as it may.
     #[must_use]
-    pub fn begin(self: &Rc<Self>) -> InFlight {
+    pub fn begin(self: &Rc<Self>) -> Option<InFlight> {
+        let slot = match self.in_flight_max.get() {
+            0 => None,
+            max => Some(self.shared.borrow().take(max)?),
+        };
         self.in_flight.set(self.in_flight.get() + 1);
         self.requests.set(self.requests.get() + 1);
-        InFlight(Rc::clone(self))
+        Some(InFlight { server: Rc::clone(self), _slot: slot })
+    }
+
+    /// Has as many requests as it may, on all workers together.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let max = self.in_flight_max.get();
+        max != 0 && self.shared.borrow().count() >= max
+    }
+
+    /// From now on it has at most `max` requests on all workers, which count in `shared`; 0: any.
+    pub fn cap(&self, max: u32, shared: &SharedInFlight) {
+        self.in_flight_max.set(max);
+        *self.shared.borrow_mut() = shared.clone();
     }
 
     /// From now on its response times are measured, or not any more.

@@ -1,13 +1,14 @@
 mod beyond;
 mod composite;
+mod load;
 mod sealed;
 mod strategies;
 
 use std::net::SocketAddr;
 
 use sundew_config::model::{
-    Endpoint, Server as ModelServer, Service, StickyCookie, StickyRules, Strategy, TransportIndex,
-    WeightedChild,
+    Endpoint, LoadRules, Server as ModelServer, Service, StickyCookie, StickyRules, Strategy,
+    TransportIndex, WeightedChild,
 };
 
 use super::*;
@@ -47,6 +48,7 @@ fn balancer(name: &str, cookie_name: &str, urls: &[(&str, u32)]) -> Service {
         transport: TransportIndex(0),
         strategy: Strategy::Wrr,
         passive_health_check: None,
+        load: LoadRules::default(),
     };
     Service { name: name.into(), kind: ServiceKind::LoadBalancer(balancer) }
 }
@@ -97,7 +99,7 @@ fn ask(tables: &Tables, path_and_query: &str, fields: &str, trail: &mut Trail) -
     let top = ServiceIndex(u32::try_from(tables.model.services.len()).unwrap() - 1);
     let path_and_query = path_and_query.as_bytes();
     let (bytes, fields) = (text.as_bytes(), &head.fields);
-    let sources = PinSources { bytes, fields, path_and_query, asked_s: 0 };
+    let sources = PinSources { bytes, fields, path_and_query, asked_s: 0, method: b"GET" };
     let pick = tables.pick(top, sources, trail)?;
     Ok(((pick.service.0, pick.server.0), pick.outcome, pins(tables, trail)))
 }
@@ -386,7 +388,12 @@ fn what_the_control_thread_knows_counts_more_than_what_was_carried_over() {
     let address: crate::io::Address = "127.0.0.1:1001".parse::<SocketAddr>().unwrap().into();
     let facts = |is_up| {
         let addresses = Arc::new([address.clone()]);
-        vec![vec![ServerFacts { is_up, is_draining: false, addresses }]]
+        vec![vec![ServerFacts {
+            is_up,
+            is_draining: false,
+            addresses,
+            in_flight: SharedInFlight::default(),
+        }]]
     };
     let service = || vec![balancer("app", "", &[(A, 1)])];
     let before = build(service(), &facts(false), None);

@@ -35,13 +35,15 @@ pub enum ProxyError {
     NoRouter,
     /// No server is up.
     NoServer,
+    /// Every server that may take it has as many requests as it may.
+    ServersFull,
     /// Neither service of a failover has a server that is up.
     FailoverDown,
     /// The body is too large to be kept for a fallback.
     KeptBodyTooLarge,
     /// The pinned server cannot take it, and the client is not moved: this status.
     PinRefused(u16),
-    /// There is no memory for it.
+    /// There is no memory for it, or there are no descriptors or ports left for a server.
     Overloaded,
     /// No server takes the connection.
     ServerRefused,
@@ -85,7 +87,7 @@ impl ProxyError {
                 kind: BodyKind::PlainNoSniff,
                 retry_after_s: None,
             },
-            Self::Overloaded => OwnResponse {
+            Self::Overloaded | Self::ServersFull => OwnResponse {
                 retry_after_s: Some(OVERLOADED_RETRY_AFTER_S),
                 ..plain(503, "503 Service Unavailable")
             },
@@ -177,13 +179,14 @@ impl From<FramingError> for ProxyError {
 impl From<ConnectError> for ProxyError {
     fn from(error: ConnectError) -> Self {
         match error {
-            ConnectError::Refused | ConnectError::Exhausted => Self::ServerRefused,
+            ConnectError::Refused => Self::ServerRefused,
+            ConnectError::Exhausted => Self::Overloaded,
             ConnectError::TimedOut => Self::ServerConnectTimeout,
         }
     }
 }
 
-/// When a client that met [`ProxyError::Overloaded`] may try again: memory comes back in seconds, and
+/// When a client that met [`ProxyError::Overloaded`] may try again: what is short is back in seconds, and
 /// somebody else may be asked meanwhile.
 const OVERLOADED_RETRY_AFTER_S: u32 = 1;
 
@@ -195,3 +198,21 @@ pub const LINGER_MS: u64 = 5_000;
 pub const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 const _: () = assert!(LINGER_BYTES_MAX > Limits::HEAD_BYTES_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_fails_is_told_by_whose_fault_it_is() {
+        for (failure, status, retry_after_s, is_of_server) in [
+            (ConnectError::Refused, 502, None, true),
+            (ConnectError::TimedOut, 504, None, true),
+            (ConnectError::Exhausted, 503, Some(OVERLOADED_RETRY_AFTER_S), false),
+        ] {
+            let error = ProxyError::from(failure);
+            let got = (error.response().status, error.response().retry_after_s);
+            assert_eq!((got, error.is_of_server()), ((status, retry_after_s), is_of_server));
+        }
+    }
+}

@@ -77,11 +77,11 @@ pub struct Picked {
 }
 
 impl Picked {
-    /// `None` for a pick of other tables.
+    /// `None` when the server has as many requests as it may, and for a pick of other tables.
     #[must_use]
     pub fn new(tables: &Rc<Tables>, pick: Pick) -> Option<Self> {
         let server = Rc::clone(tables.server(pick.service, pick.server)?);
-        let in_flight = server.begin();
+        let in_flight = server.begin()?;
         Some(Self { tables: Rc::clone(tables), server, pick, _in_flight: in_flight })
     }
 
@@ -231,6 +231,7 @@ impl Request {
             fields: &self.head.fields,
             path_and_query: self.path_and_query(),
             asked_s,
+            method: self.head.method.of(self.bytes()),
         }
     }
 

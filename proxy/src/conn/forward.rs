@@ -51,8 +51,18 @@ impl Connection {
             return self.answer(exchange, error).await;
         }
         loop {
-            let tables = exchange.asked.tables.as_ref();
-            exchange.picked = tables.and_then(|tables| Picked::new(tables, pick));
+            // Whoever waited for it, or sends again, has it already.
+            if exchange.picked.is_none() {
+                let tables = exchange.asked.tables.as_ref();
+                exchange.picked = tables.and_then(|tables| Picked::new(tables, pick));
+            }
+            if exchange.picked.is_none() {
+                // Boxed, because it is rare: another worker was quicker.
+                let root = exchange.service.unwrap_or(pick.service);
+                if let Err(error) = Box::pin(self.await_room(exchange, root)).await {
+                    return self.answer_failed(exchange, error).await;
+                }
+            }
             exchange.response.awaited =
                 exchange.picked.as_ref().and_then(|picked| picked.server.await_answer());
             let attempt = match self.lease(exchange, must_connect).await {
@@ -72,6 +82,7 @@ impl Connection {
                         Ok(other) => pick = other,
                         Err(error) => return self.answer_failed(exchange, error).await,
                     }
+                    exchange.picked = None;
                     must_connect = false;
                     continue;
                 }
@@ -87,6 +98,7 @@ impl Connection {
                 Ok(other) => pick = other,
                 Err(error) => return self.answer_failed(exchange, error).await,
             }
+            exchange.picked = None;
             must_connect = false;
         }
     }
@@ -162,6 +174,7 @@ impl Connection {
                 Ok(other)
             }
             Err(PickError::Refused(status)) => Err(ProxyError::PinRefused(status)),
+            Err(PickError::Full(_)) => Err(ProxyError::ServersFull),
             Err(PickError::NoServer | PickError::Exhausted | PickError::FailoverDown) => {
                 // Nobody is left: the client is told what the first pick meant it to be told.
                 trail.restore_pins();
@@ -223,6 +236,7 @@ impl Connection {
         );
         picked.map_err(|nobody| match nobody {
             PickError::FailoverDown => ProxyError::FailoverDown,
+            PickError::Full(_) => ProxyError::ServersFull,
             PickError::Refused(status) => ProxyError::PinRefused(status),
             PickError::NoServer | PickError::Exhausted => ProxyError::NoServer,
         })

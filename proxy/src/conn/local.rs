@@ -72,6 +72,8 @@ pub struct Local {
     pub retry_budget: RetryBudget,
     /// Copies for mirrors on their way.
     pub copies: Copies,
+    /// Requests that wait for a server with room.
+    pub waiting: Cell<u32>,
     /// Bodies that are not just passed on.
     pub held: HeldBytes,
     /// What an operator reads.
@@ -276,6 +278,7 @@ impl Local {
             caps: options.caps,
             retry_budget: RetryBudget::default(),
             copies: Copies::default(),
+            waiting: Cell::default(),
             held: HeldBytes::default(),
             counters: Counters::default(),
             counted: options.counted,

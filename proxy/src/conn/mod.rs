@@ -20,6 +20,7 @@ mod keep;
 pub mod local;
 mod log;
 mod mirror;
+mod overflow;
 pub mod pressure;
 mod receive;
 mod relay;
@@ -207,6 +208,8 @@ impl Connection {
         self.shared.begin_log(exchange);
         match self.route(exchange) {
             Ok(Plan::Forward(pick)) => self.forward(exchange, pick).await,
+            // Boxed: few wait, and it would make every connection's future large.
+            Ok(Plan::Wait(service)) => Box::pin(self.forward_when_free(exchange, service)).await,
             Ok(Plan::Own(response)) => self.answer_own(exchange, response, false).await,
             Err(error) => self.answer(exchange, error).await,
         }

@@ -12,13 +12,15 @@ use crate::http1::respond::{BodyKind, OwnResponse, reason};
 use crate::http1::target::{self, TargetForm};
 use crate::observe::access_log::FieldLines;
 use crate::route::RequestView;
-use sundew_config::model::RouterTarget;
+use sundew_config::model::{Overflow, RouterTarget, ServiceIndex};
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Plan {
     /// A server takes it.
     Forward(Pick),
+    /// Every server that would take it is full, so it waits.
+    Wait(ServiceIndex),
     /// sundew answers it.
     Own(OwnResponse),
 }
@@ -98,6 +100,8 @@ impl Connection {
                     Err(PickError::Refused(status)) => Err(ProxyError::PinRefused(status)),
                     Err(PickError::NoServer | PickError::Exhausted) => Err(ProxyError::NoServer),
                     Err(PickError::FailoverDown) => Err(ProxyError::FailoverDown),
+                    Err(PickError::Full(Overflow::Wait)) => Ok(Plan::Wait(service)),
+                    Err(PickError::Full(_)) => Err(ProxyError::ServersFull),
                 }
             }
         };

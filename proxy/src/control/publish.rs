@@ -6,7 +6,7 @@
 //! Owns what the workers were told last, and so knows what is news to them: a state that they know
 //! is not sent again. Never finds anything out by itself; [`super::run`] brings the news.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::orders::{Order, Orders, Standing, server_id};
 use crate::observe::tally::Tally;
-use crate::worker::inbox::{Address, Message, ServerState, Snapshot};
+use crate::worker::inbox::{Address, Message, ServerState, SharedInFlight, Snapshot};
 use crate::worker::{Pressure, WorkerHandle};
 
 /// Where messages go: a worker, or a test that listens.
@@ -62,12 +62,31 @@ impl<I: Inbox> Publisher<I> {
             .filter(|(_, _, _, state)| !state.is_up)
             .map(|(_, service, server, _)| (service, server.url.as_str()))
             .collect();
-        let states = states(&model, addresses, |service, url| !down.contains(&(service, url)));
+        let mut states = states(&model, addresses, |service, url| !down.contains(&(service, url)));
+        self.keep_counts(&model, &mut states);
         self.model = Arc::new(model);
         self.states = states;
         let servers = in_force(&self.model, &self.states, &self.orders);
         let snapshot = Snapshot { model: self.model.clone(), servers };
         self.send(&Message::Tables(Arc::new(snapshot)));
+    }
+
+    /// Requests in flight count on over a reload; of servers with one URL each keeps its own count.
+    fn keep_counts(&self, model: &Model, states: &mut [Vec<ServerState>]) {
+        let mut counts: HashMap<(&str, &str), VecDeque<SharedInFlight>> = HashMap::new();
+        for (_, service, server, state) in self.servers() {
+            let of_server = counts.entry((service, &server.url)).or_default();
+            of_server.push_back(state.in_flight.clone());
+        }
+        for (index, service, balancer) in model.load_balancers() {
+            let Some(states) = states.get_mut(index.as_usize()) else { continue };
+            for (server, state) in balancer.servers.iter().zip(states) {
+                let known = counts.get_mut(&(service.name.as_str(), server.url.as_str()));
+                if let Some(count) = known.and_then(VecDeque::pop_front) {
+                    state.in_flight = count;
+                }
+            }
+        }
     }
 
     /// A health check's verdict on a server. Returns whether it is news.
@@ -278,6 +297,7 @@ pub fn states(
             is_draining: server.drain || server.weight == 0,
             is_up: !has_check(balancer) || is_up(&service.name, &server.url),
             addresses: addresses(&server.endpoint),
+            in_flight: SharedInFlight::default(),
         }));
     }
     states
@@ -311,6 +331,7 @@ fn state_in_force(
         is_up: state.is_up && order != Some(Order::Down),
         is_draining: state.is_draining || order == Some(Order::Drain),
         addresses: state.addresses.clone(),
+        in_flight: state.in_flight.clone(),
     }
 }
 

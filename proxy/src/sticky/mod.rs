@@ -17,7 +17,7 @@ pub use key::{Key, KeyKind};
 pub use rules::Rules;
 pub use scan::{COOKIES_MAX, cookie_value};
 pub use sealed::{
-    AHEAD_S_MAX, NONCE_BYTES, Opened, Seal, SealedPin, SealedValue, Standing, VALUE_CHARS,
+    AHEAD_S_MAX, NONCE_BYTES, Opened, Renewal, Seal, SealedPin, SealedValue, Standing, VALUE_CHARS,
 };
 pub use table::{Found, Level, Member, Reading, StickyTable};
 pub use value::current_value;

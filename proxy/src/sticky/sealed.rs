@@ -46,6 +46,21 @@ pub struct Opened {
     pub pin: SealedPin,
     /// Position of the key that opened it; 0 is the one that seals.
     pub key: usize,
+    /// What its value was sealed with, and stays with the pin.
+    pub nonce: [u8; NONCE_BYTES],
+}
+
+/// What a renewed value keeps of the one before it.
+///
+/// The nonce too: it is what tells a pin from others for as long as it lives, so a pin that is
+/// drawn by its nonce (`rebalance`) is not drawn anew with each renewal. That is what the SIV mode
+/// is for: under one nonce no more shows than that two equal pins are equal (RFC 8452 §9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// When the client was pinned.
+    pub issued_s: u32,
+    /// Of all values of this pin.
+    pub nonce: [u8; NONCE_BYTES],
 }
 
 /// Whether an authentic value counts now.
@@ -128,11 +143,13 @@ impl Seal {
         if version != VERSION {
             return None;
         }
-        let (nonce, tag) = (Nonce::from(nonce), Tag::from(tag));
+        let tag = Tag::from(tag);
         self.keys.iter().enumerate().find_map(|(key, cipher)| {
             let mut pin = *sealed;
-            cipher.decrypt_in_place_detached(&nonce, &self.service, &mut pin, &tag).ok()?;
-            Some(Opened { pin: SealedPin::from_bytes(pin), key })
+            cipher
+                .decrypt_in_place_detached(&Nonce::from(nonce), &self.service, &mut pin, &tag)
+                .ok()?;
+            Some(Opened { pin: SealedPin::from_bytes(pin), key, nonce })
         })
     }
 

@@ -5,7 +5,9 @@
 use ahash::AHashMap;
 use sundew_config::model::{SameSite, StickyCookie};
 
-use super::sealed::{NONCE_BYTES, Opened, Seal, SealedPin, SealedValue, Standing, VALUE_CHARS};
+use super::sealed::{
+    NONCE_BYTES, Opened, Renewal, Seal, SealedPin, SealedValue, Standing, VALUE_CHARS,
+};
 use super::value::{
     current_key, current_value, older_server_values, older_service_values, parse_key,
 };
@@ -51,8 +53,8 @@ pub struct Reading {
     pub found: Found,
     /// It is honoured and sealed again.
     pub is_aging: bool,
-    /// Since when the client is pinned, in seconds since 1970, where the value says it.
-    pub issued_s: Option<u32>,
+    /// Since when the client is pinned, where the value says it.
+    pub renewal: Option<Renewal>,
 }
 
 /// What only a service whose values are sealed has.
@@ -154,10 +156,10 @@ impl StickyTable {
     pub fn read(&self, value: &[u8], now_s: u64) -> Result<Reading, StickyOutcome> {
         let hashed = || {
             let found = self.find(value).ok_or(StickyOutcome::Unknown)?;
-            Ok(Reading { found, is_aging: false, issued_s: None })
+            Ok(Reading { found, is_aging: false, renewal: None })
         };
         let Some(Sealed { seal, .. }) = self.sealed.as_deref() else { return hashed() };
-        let Some(Opened { pin, key }) = seal.open(value) else {
+        let Some(Opened { pin, key, nonce }) = seal.open(value) else {
             if seal.accepts_hash(now_s)
                 && let Ok(mut reading) = hashed()
             {
@@ -175,7 +177,7 @@ impl StickyTable {
         Ok(Reading {
             found: Found { member, is_current_format: key == 0 },
             is_aging: standing == Standing::Aging,
-            issued_s: Some(pin.issued_s),
+            renewal: Some(Renewal { issued_s: pin.issued_s, nonce }),
         })
     }
 

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender};
 use sundew_config::model::{Model, ServerIndex, ServiceIndex};
 use tokio::sync::mpsc::UnboundedSender;
 
+pub use crate::cluster::SharedInFlight;
 use crate::conn::pressure::Pressure;
 pub use crate::io::Address;
 use crate::observe::tally::Tally;
@@ -23,6 +24,8 @@ pub struct ServerState {
     pub is_draining: bool,
     /// Where it is, in the order in which to try; empty: its name does not resolve, so it refuses.
     pub addresses: Arc<[Address]>,
+    /// Its requests on all workers, where they are capped.
+    pub in_flight: SharedInFlight,
 }
 
 /// A whole configuration with the state of its servers.

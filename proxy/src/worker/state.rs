@@ -177,6 +177,7 @@ fn build_tables(
                 is_up: server.is_up,
                 is_draining: server.is_draining,
                 addresses: Arc::clone(&server.addresses),
+                in_flight: server.in_flight.clone(),
             });
             facts.collect()
         })

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cluster::Tables;
+use crate::cluster::{Moment, Tables};
 use crate::conn::local::Local;
 use crate::conn::pressure::Pressure;
 use crate::io::clock::TICK_MS;
@@ -30,6 +30,7 @@ pub(super) async fn sweep(local: Rc<Local>) {
         let now_ms = local.clock.now_ms();
         local.watches.sweep(now_ms);
         let tables = Rc::clone(&local.tables.borrow());
+        tables.tick(Moment { now_ms, wall_s: local.clock.wall_s() });
         sweep_idle(&tables, now_ms, &mut scratch);
         let pressure = local.pressure.get();
         if pressure != Pressure::None {

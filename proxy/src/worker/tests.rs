@@ -11,7 +11,7 @@ use sundew_config::load::{FlagOptions, from_flags};
 use sundew_config::model::DriverChoice;
 
 use super::{Caps, listener, runtime, sweeper};
-use crate::cluster::{Build, ServerFacts, Tables};
+use crate::cluster::{Build, ServerFacts, SharedInFlight, Tables};
 use crate::conn::local::{EntryPointLimits, Local, LocalOptions, head_limits};
 use crate::io::{Listener, spawn};
 
@@ -35,7 +35,12 @@ fn panicking_local(server: SocketAddr) -> (Rc<Local>, Rc<EntryPointLimits>) {
     };
     let (statics, model) = from_flags(&flags).unwrap();
     let addresses = Arc::from([server.into()]);
-    let facts = vec![vec![ServerFacts { is_up: true, is_draining: false, addresses }]];
+    let facts = vec![vec![ServerFacts {
+        is_up: true,
+        is_draining: false,
+        addresses,
+        in_flight: SharedInFlight::default(),
+    }]];
     let build = Build {
         model: Arc::new(model),
         servers: &facts,

@@ -13,7 +13,7 @@ on_both_drivers!(
     a_server_that_resets_is_502,
     a_malformed_answer_of_a_server_is_502,
     lax_but_clear_answers_of_a_server_are_repaired,
-    a_silent_server_is_504,
+    g8_a_silent_server_is_504,
     a_client_that_leaves_is_499_in_the_log,
     an_error_keeps_the_connection,
 );
@@ -126,7 +126,7 @@ fn lax_but_clear_answers_of_a_server_are_repaired(driver: Driver) {
     }
 }
 
-fn a_silent_server_is_504(driver: Driver) {
+fn g8_a_silent_server_is_504(driver: Driver) {
     let origin = Origin::scripted(|exchange| {
         // Until the proxy gives up.
         exchange.read_some();

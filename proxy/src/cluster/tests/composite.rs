@@ -31,7 +31,8 @@ fn set_up(tables: &Tables, service: u32, is_up: bool) {
 /// Asks the fallback because of an answer with this status.
 pub(super) fn fall_back(tables: &Tables, status: u16, trail: &mut Trail) -> Picked {
     let fields = &Default::default();
-    let sources = PinSources { bytes: b"", fields, path_and_query: b"/", asked_s: 0 };
+    let sources =
+        PinSources { bytes: b"", fields, path_and_query: b"/", asked_s: 0, method: b"GET" };
     let pick = tables.pick_fallback(status, sources, trail)?;
     Ok(((pick.service.0, pick.server.0), pick.outcome, pins(tables, trail)))
 }
@@ -242,4 +243,22 @@ fn copies_are_counted_once_a_request_and_over_reloads() {
         }
     }
     assert_eq!(got, "10010010001001001000");
+}
+
+#[test]
+fn a_strict_main_service_keeps_its_word_whatever_the_fallback_could_do() {
+    use sundew_config::model::Strict;
+    for errors in [&[][..], &[(500, 599)]] {
+        let mut main = balancer("main", "m", &[(A, 1), (C, 1)]);
+        let ServiceKind::LoadBalancer(it) = &mut main.kind else { panic!() };
+        it.sticky_rules.strict = Some(Strict { status: 409, forgets: false });
+        let tables =
+            tables(vec![main, balancer("fallback", "f", &[(B, 1)]), failover(false, errors)]);
+        set_up(&tables, 0, false);
+        let pinned = pick(&tables, &pin("m", A));
+        assert_eq!(pinned, Err(PickError::Refused(409)), "its server is down, another is up");
+        assert_eq!(pick(&tables, "").unwrap().0, (0, 1), "a new client");
+        tables.server(ServiceIndex(0), ServerIndex(1)).unwrap().set_up(false);
+        assert_eq!(pick(&tables, "").unwrap().0, (1, 0), "with no server at all it is down");
+    }
 }

@@ -9,7 +9,7 @@ use super::composite::{failover, fall_back};
 use super::*;
 
 /// The service, with its values sealed under a key.
-fn sealed(mut service: Service) -> Service {
+pub(super) fn sealed(mut service: Service) -> Service {
     let cookie = match &mut service.kind {
         ServiceKind::LoadBalancer(it) => &mut it.sticky,
         ServiceKind::Weighted(it) => &mut it.sticky,

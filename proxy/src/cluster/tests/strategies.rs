@@ -90,7 +90,7 @@ fn pinned_requests_count_as_in_flight() {
     let running: Vec<InFlight> = (0..3)
         .map(|_| {
             assert_eq!(server_of(&tables, &cookie), 0);
-            runtime(&tables, 0).begin()
+            runtime(&tables, 0).begin().unwrap()
         })
         .collect();
     assert_eq!((runtime(&tables, 0).in_flight(), runtime(&tables, 1).in_flight()), (3, 0));

@@ -56,6 +56,8 @@ pub struct Verdict {
 pub enum Unhealthy {
     /// Its name does not resolve.
     NoAddress,
+    /// This process has no descriptors or ports left: it says nothing about the server.
+    Exhausted(String),
     /// No address took the connection.
     Connect(String),
     /// No whole response head within `timeout`.
@@ -86,6 +88,7 @@ impl fmt::Display for Unhealthy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAddress => f.write_str("its host name does not resolve"),
+            Self::Exhausted(error) => write!(f, "sundew cannot connect to anybody: {error}"),
             Self::Connect(error) => write!(f, "cannot connect: {error}"),
             Self::Timeout => f.write_str("no answer in time"),
             Self::Exchange(error) => write!(f, "no valid answer: {error}"),
@@ -224,11 +227,19 @@ async fn watch(
             Ok(()) => target.check.interval,
             Err(_) => target.check.unhealthy_interval,
         };
-        let is_decided = streak.note(outcome.is_ok(), &target.check);
+        let is_decided = is_decided(&outcome, &mut streak, &target.check);
         if verdicts.send(Verdict { key: key.clone(), task, outcome, is_decided }).is_err() {
             return;
         }
         sleep_until(started + pause.max(PAUSE_MIN)).await;
+    }
+}
+
+/// Whether a probe, with those before it, says something about its server.
+fn is_decided(outcome: &Result<(), Unhealthy>, streak: &mut Streak, check: &HealthCheck) -> bool {
+    match outcome {
+        Err(Unhealthy::Exhausted(_)) => false,
+        outcome => streak.note(outcome.is_ok(), check),
     }
 }
 

@@ -192,11 +192,24 @@ pub(super) async fn connect(
     for address in addresses {
         last = match timeout(time_max / shares, connect_one(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => Unhealthy::Connect(error.to_string()),
+            Ok(Err(error)) => refusal(&error),
             Err(_) => Unhealthy::Timeout,
         };
     }
     Err(last)
+}
+
+/// Whose fault it is that there is no connection.
+pub(super) fn refusal(error: &io::Error) -> Unhealthy {
+    use rustix::io::Errno;
+    let ours = [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM];
+    let is_ours =
+        error.raw_os_error().is_some_and(|code| ours.iter().any(|it| it.raw_os_error() == code));
+    if is_ours {
+        Unhealthy::Exhausted(error.to_string())
+    } else {
+        Unhealthy::Connect(error.to_string())
+    }
 }
 
 async fn connect_one(address: &Address) -> io::Result<TcpStream> {

@@ -249,3 +249,19 @@ async fn a_reload_leaves_unchanged_tasks_alone_and_restarts_changed_ones() {
     prober.follow(&model(Vec::new()));
     assert!(!prober.is_current(&fresh));
 }
+
+#[test]
+fn a_probe_that_fails_for_want_of_descriptors_says_nothing_about_its_server() {
+    use rustix::io::Errno;
+    let check = HealthCheck { unhealthy_threshold: 2, ..check() };
+    let mut streak = Streak::default();
+    let mut decided = |code: Errno| {
+        let refusal = probe::refusal(&std::io::Error::from_raw_os_error(code.raw_os_error()));
+        is_decided(&Err(refusal), &mut streak, &check)
+    };
+    assert!(!decided(Errno::CONNREFUSED), "the first of two");
+    for shortage in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM] {
+        assert!(!decided(shortage), "{shortage}");
+    }
+    assert!(decided(Errno::CONNREFUSED), "the second: those between did not count at all");
+}

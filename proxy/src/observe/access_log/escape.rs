@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn json_text_is_escaped_as_go_does() {
+    fn g10_json_text_is_escaped_as_go_does() {
         assert_eq!(
             json(b"cu\"rl\\x\t\xff\xc3\xa9</>&"),
             r#"cu\"rl\\x\t\ufffdé\u003c/\u003e\u0026"#
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_keeps_backslashes_and_escapes_quotes_and_control_bytes() {
+    fn g10_plain_text_keeps_backslashes_and_escapes_quotes_and_control_bytes() {
         let mut out = Vec::new();
         push_plain(b"a\"b\\c\r\n\x7f\xff", &mut out);
         assert_eq!(out, b"a\\\"b\\c\\x0d\\x0a\\x7f\xff");

@@ -26,8 +26,8 @@ fn seal(keys: &[u8]) -> Seal {
     Seal::new(&sealing(keys), SERVICE)
 }
 
-fn opened(key: usize) -> Option<Opened> {
-    Some(Opened { pin: PIN, key })
+fn opened(key: usize, nonce: [u8; NONCE_BYTES]) -> Option<Opened> {
+    Some(Opened { pin: PIN, key, nonce })
 }
 
 #[test]
@@ -39,17 +39,17 @@ fn a_value_is_what_another_library_makes_of_it() {
     let seal = Seal::new(&Sealing { keys, ..sealing(&[]) }, SERVICE);
     let want = b"AWRlZmdoaWprbG1ubxlrfjON2gOYCP10c9AUN22J2FcxyT0DX0iEvm8voAQI";
     assert_eq!(seal.seal(PIN, nonce).as_ref(), Some(want));
-    assert_eq!(seal.open(want), opened(0));
+    assert_eq!(seal.open(want), opened(0, nonce));
 }
 
 #[test]
 fn every_key_opens_and_the_first_seals() {
     let value = seal(&[1, 2]).seal(PIN, [7; 12]).unwrap();
     for (keys, want) in [
-        (&[1][..], opened(0)),
-        (&[1, 2], opened(0)),
-        (&[2, 1], opened(1)),
-        (&[3, 4, 1], opened(2)),
+        (&[1][..], opened(0, [7; 12])),
+        (&[1, 2], opened(0, [7; 12])),
+        (&[2, 1], opened(1, [7; 12])),
+        (&[3, 4, 1], opened(2, [7; 12])),
         (&[2], None),
         (&[], None),
     ] {
@@ -64,7 +64,7 @@ fn a_value_of_another_service_is_not_authentic() {
     for service in ["", "app", "app@file ", "bpp@file", "app@docker"] {
         assert_eq!(Seal::new(&sealing(&[1]), service).open(&value), None, "{service:?}");
     }
-    assert_eq!(Seal::new(&sealing(&[1]), SERVICE).open(&value), opened(0));
+    assert_eq!(Seal::new(&sealing(&[1]), SERVICE).open(&value), opened(0, [7; 12]));
 }
 
 #[test]
@@ -84,17 +84,18 @@ fn every_flipped_bit_is_noticed() {
         value[bit / 8] ^= 1 << (bit % 8);
         assert_eq!(seal.open(&value), None, "bit {bit} of the text");
     }
-    assert_eq!(seal.open(&value), opened(0));
+    assert_eq!(seal.open(&value), opened(0, [0x5a; 12]));
 }
 
 #[test]
 fn only_sixty_characters_of_the_url_alphabet_are_read() {
     let seal = seal(&[1]);
     // A nonce that spells both characters in which the two alphabets differ.
-    let value = seal.seal(PIN, [0xfb, 0xff, 0xbe, 0xff, 0xff, 0xef, 0xbf, 0, 1, 2, 3, 4]).unwrap();
+    let nonce = [0xfb, 0xff, 0xbe, 0xff, 0xff, 0xef, 0xbf, 0, 1, 2, 3, 4];
+    let value = seal.seal(PIN, nonce).unwrap();
     let text = String::from_utf8(value.to_vec()).unwrap();
     assert!(text.contains('-') && text.contains('_'), "{text}");
-    assert_eq!(seal.open(&value), opened(0));
+    assert_eq!(seal.open(&value), opened(0, nonce));
     for at in 0..VALUE_CHARS {
         assert_eq!(seal.open(&value[..at]), None, "cut at {at}");
     }
@@ -230,7 +231,7 @@ proptest! {
         let seal = Seal::new(&Sealing { keys, ..sealing(&[]) }, &service);
         let value = seal.seal(pin, nonce).unwrap();
         prop_assert!(value.iter().all(|it| ALPHABET.contains(it)));
-        prop_assert_eq!(seal.open(&value), Some(Opened { pin, key: 0 }));
+        prop_assert_eq!(seal.open(&value), Some(Opened { pin, key: 0, nonce }));
         prop_assert_eq!(encode(&decode(&value).unwrap()), value);
     }
 

@@ -160,8 +160,9 @@ fn pinned(
     is_aging: bool,
     issued_s: Option<u64>,
 ) -> Result<Reading, StickyOutcome> {
-    let issued_s = issued_s.map(|it| u32::try_from(it).unwrap());
-    Ok(Reading { found: Found { member, is_current_format }, is_aging, issued_s })
+    let renewal =
+        issued_s.map(|it| Renewal { issued_s: u32::try_from(it).unwrap(), nonce: [7; 12] });
+    Ok(Reading { found: Found { member, is_current_format }, is_aging, renewal })
 }
 
 #[test]
@@ -196,7 +197,9 @@ fn a_renewed_value_keeps_the_time_of_its_first_and_ends_by_it() {
         assert_eq!(reading.found, Found { member: 0, is_current_format: true }, "{now_s}");
         if reading.is_aging {
             renewals += 1;
-            value = table.seal(0, reading.issued_s, now_s, [renewals; 12]).unwrap();
+            let Renewal { issued_s, nonce } = reading.renewal.unwrap();
+            assert_eq!(nonce, [0; 12], "that of the first value");
+            value = table.seal(0, Some(issued_s), now_s, nonce).unwrap();
         }
     }
     assert_eq!(renewals, 86, "every 500 s: the first time past a quarter of the idle timeout");

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::observe::counters::{Meter, Outcomes, PinsSeen, Sample, SeriesKey, SpokenProtocol};
 use crate::observe::tally::{EntryPointTally, ServerTally, ServiceTally, WorkerTally};
-use crate::worker::inbox::ServerState;
+use crate::worker::inbox::{ServerState, SharedInFlight};
 
 const URLS: [&str; 2] = ["http://10.0.0.1:1", "http://10.0.0.2:2"];
 
@@ -55,7 +55,12 @@ fn counted() -> (View, Tally, StaticModel) {
         services: vec![service],
         workers: vec![WorkerTally { index: 0, requests: 3, connections: 7, panics: 0 }],
     };
-    let state = ServerState { is_up: true, is_draining: false, addresses: Arc::from([]) };
+    let state = ServerState {
+        is_up: true,
+        is_draining: false,
+        addresses: Arc::from([]),
+        in_flight: SharedInFlight::default(),
+    };
     let view = View {
         model,
         states: vec![vec![state.clone(), state]],
