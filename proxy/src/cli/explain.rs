@@ -251,6 +251,9 @@ impl Request<'_> {
             method,
             host,
             path: target::routing_path(target.path(), &mut decoded),
+            query: target.path_and_query.get(target.path().len() + 1..).unwrap_or(&[]),
+            client: self.from,
+            is_trusted: point.forwarded_headers.is_trusted(self.from),
             fields: FieldLines { bytes, spans: head.fields.spans() },
         };
         let found = tables.routes(usize::from(EntryPointIndex(index).0))?.find(&view)?;
