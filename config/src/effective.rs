@@ -85,11 +85,20 @@ pub(crate) fn effective(parts: &[Part<'_>], is_dynamic: bool) -> Setting {
                 dynamic_section(field, section, &walks)
             }
             _ if is_dynamic => None,
-            _ => walks.first().and_then(|it| it.field(field)),
+            _ => walks.first().and_then(|it| it.field(field)).or_else(|| unwritten(&field.name)),
         };
         entries.extend(setting.map(|it| (field.name.clone(), it)));
     }
     Setting::Map(entries, Origin::Default)
+}
+
+/// What there is when a mapping of names is not written: Traefik's entry point.
+fn unwritten(section: &str) -> Option<Setting> {
+    (section == "entryPoints").then(|| {
+        let address = Setting::Value(":80".into(), Origin::Default);
+        let point = Setting::Map(vec![("address".to_owned(), address)], Origin::Default);
+        Setting::Map(vec![("http".to_owned(), point)], Origin::Default)
+    })
 }
 
 /// `http` and its like, of which every part may hold some.

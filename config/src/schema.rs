@@ -70,7 +70,8 @@ fn structure(it: &Struct, definitions: &mut BTreeMap<String, Value>) -> Value {
 
 fn field(it: &Field, definitions: &mut BTreeMap<String, Value>) -> Value {
     let mut schema = shape(&it.shape, definitions);
-    if raw::is_switch(&it.name)
+    if let Shape::Struct(of) = &it.shape
+        && raw::is_switch(&of.name)
         && let Some(choices) = schema.get_mut("anyOf").and_then(Value::as_array_mut)
     {
         choices.push(refer("bool"));

@@ -272,11 +272,6 @@ fn router_rule(raw: &raw::Router, at: &At<'_>) -> Option<rule::Rule> {
     }
     match rule::parse(&raw.rule) {
         Ok(rule) => Some(rule),
-        Err(error) if error.is_unsupported => {
-            let at = at.key("rule");
-            at.wrong(error.to_string(), "remove it");
-            None
-        }
         Err(error) => {
             at.key("rule").wrong(error.to_string(), error.help);
             None

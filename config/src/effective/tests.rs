@@ -38,8 +38,10 @@ fn what_is_shown_means_the_same_when_it_is_loaded() {
     let all = directory.path().join("all.yml");
     fs::write(&all, everything).unwrap();
     let example = |name: &str| Path::new("examples").join(name);
+    let little = directory.path().join("little.yml");
+    fs::write(&little, "log: {}").unwrap();
     let statics = ["traefik.yml", "one-file.yml", "one-file.toml"].map(example);
-    for file in statics.into_iter().chain([all]) {
+    for file in statics.into_iter().chain([all, little]) {
         let text = yaml(&shown(&StaticSource::File(file.clone())));
         let copy = directory.path().join("copy.yml");
         fs::write(&copy, &text).unwrap();

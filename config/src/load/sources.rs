@@ -51,12 +51,21 @@ impl StaticSource {
         flags: Vec<StaticFlag>,
         variables: &[(String, String)],
     ) -> Result<Option<(Self, Diagnostics)>, Diagnostics> {
-        let reports = Reports::new(false);
         let variable = |name: &str| variables.iter().find(|it| it.0 == name).map(|it| it.1.clone());
         let usual = || written::usual_files(variable).into_iter().find(|it| it.is_file());
+        Self::choose_first(file.or_else(usual), flags, variables)
+    }
+
+    /// As [`StaticSource::choose`], without looking at usual places.
+    fn choose_first(
+        file: Option<PathBuf>,
+        flags: Vec<StaticFlag>,
+        variables: &[(String, String)],
+    ) -> Result<Option<(Self, Diagnostics)>, Diagnostics> {
+        let reports = Reports::new(false);
         let environment = written::of_environment(variables.iter().cloned());
         let is_set = !matches!(environment, Ok(None));
-        let (chosen, why) = match file.or_else(usual) {
+        let (chosen, why) = match file {
             Some(file) => {
                 let why = format!("the file {} counts", file.display());
                 if !flags.is_empty() {

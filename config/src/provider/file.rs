@@ -51,10 +51,11 @@ fn read(file: &Path, role: Role, lenient: bool) -> Result<Parsed, Broken> {
     Ok(Parsed { source, root, diagnostics: reports.into_diagnostics() })
 }
 
-/// Everything that reading a text as a static file finds, before any check of its meaning.
+/// Everything that reading values as a static file finds, before any check of their meaning.
 #[cfg(test)]
-pub(crate) fn of_text(file: &Path, text: &str) -> Diagnostics {
-    let source = Source::parse(file, text).unwrap();
+pub(crate) fn of_value(value: serde_yaml::Value) -> Diagnostics {
+    let mut source = Source::flag("f.yml");
+    source.value = value;
     let reports = Reports::new(false);
     raw::read(&source.value, &At::root(&source, &reports), Role::Static);
     reports.into_diagnostics()

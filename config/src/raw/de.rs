@@ -45,7 +45,7 @@ pub(crate) fn is_static_key(key: &str) -> bool {
     fields.iter().any(|it| it.eq_ignore_ascii_case(key)) && !is_dynamic_key(key)
 }
 
-/// Whether a bare `true` or `false` may stand at the key.
+/// Whether a bare `true` or `false` may stand for the struct, or at the key, of this name.
 pub(crate) fn is_switch(key: &str) -> bool {
     SWITCHES.iter().any(|it| it.eq_ignore_ascii_case(key))
 }

@@ -1,9 +1,13 @@
 //! Tokens → [`Rule`]: precedence `!`, `&&`, `||`; matcher names in Traefik's four casings.
 
 use std::fmt;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use ipnet::{IpNet, Ipv4Net};
 
 use super::lexer::{Spanned, Token, tokens};
-use super::{Matcher, Rule};
+use super::{Matcher, Pattern, Rule};
 
 /// Parentheses and `!` that may stand inside each other.
 const DEPTH_MAX: usize = 64;
@@ -17,13 +21,11 @@ pub struct RuleError {
     pub message: String,
     /// What to write instead; may be empty.
     pub help: String,
-    /// Traefik knows it and sundew does not yet.
-    pub is_unsupported: bool,
 }
 
 impl RuleError {
     pub(super) fn new(column: usize, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { column, message: message.into(), help: help.into(), is_unsupported: false }
+        Self { column, message: message.into(), help: help.into() }
     }
 }
 
@@ -135,26 +137,25 @@ impl Parser {
             return Err(RuleError::new(opened, format!("`{name}` without arguments"), help));
         }
         let arguments = self.arguments(name, opened)?;
-        if kind.is_unsupported {
-            let message = format!("not supported by sundew yet: `{}`", kind.name);
-            return Err(RuleError { is_unsupported: true, ..RuleError::new(column, message, "") });
-        }
-        if arguments.len() != kind.arguments {
+        if !kind.arguments.contains(&arguments.len()) {
             let message =
-                format!("`{name}` takes {}, found {}", count(kind.arguments), arguments.len());
+                format!("`{name}` takes {}, found {}", count(&kind.arguments), arguments.len());
             let help = match kind.name {
-                "Header" => "write Header(`name`, `value`)",
-                _ => "join several matchers with `||`",
+                "Header" | "HeaderRegexp" => format!("write {}(`name`, `value`)", kind.name),
+                "Query" | "QueryRegexp" => format!("write {}(`key`, `value`)", kind.name),
+                _ => "join several matchers with `||`".to_owned(),
             };
             return Err(RuleError::new(column, message, help));
         }
         if let Some((_, at)) = arguments.iter().find(|(text, _)| text.is_empty()) {
             return Err(RuleError::new(*at, format!("`{name}` has an empty argument"), ""));
         }
-        let mut texts = arguments.into_iter();
-        let (first, at) = texts.next().unwrap_or_default();
-        let second = texts.next().map(|(text, _)| text).unwrap_or_default();
-        kind.build(&first, second).map_err(|(message, help)| RuleError::new(at, message, help))
+        // Only the last can be wrong by itself.
+        let at = arguments.last().map_or(column, |(_, at)| *at);
+        let mut texts = arguments.into_iter().map(|(text, _)| text);
+        let (first, second) = (texts.next().unwrap_or_default(), texts.next());
+        build(kind.name, &first, second)
+            .map_err(|(message, help)| RuleError::new(at, message, help))
     }
 
     /// The texts up to the closing parenthesis, each with its column.
@@ -196,47 +197,63 @@ fn one_or(mut parts: Vec<Rule>, join: fn(Vec<Rule>) -> Rule) -> Rule {
     }
 }
 
-fn count(arguments: usize) -> &'static str {
-    if arguments == 1 { "one argument" } else { "two arguments" }
+fn count(arguments: &RangeInclusive<usize>) -> &'static str {
+    match (arguments.start(), arguments.end()) {
+        (1, 1) => "one argument",
+        (2, 2) => "two arguments",
+        _ => "one or two arguments",
+    }
 }
 
 /// A matcher that Traefik knows.
 struct MatcherKind {
     name: &'static str,
-    arguments: usize,
-    is_unsupported: bool,
+    arguments: RangeInclusive<usize>,
 }
 
-const fn known(name: &'static str, arguments: usize) -> MatcherKind {
-    MatcherKind { name, arguments, is_unsupported: false }
-}
-
-const fn unsupported(name: &'static str) -> MatcherKind {
-    MatcherKind { name, arguments: 0, is_unsupported: true }
+const fn known(name: &'static str, arguments: RangeInclusive<usize>) -> MatcherKind {
+    MatcherKind { name, arguments }
 }
 
 const MATCHERS: [MatcherKind; 11] = [
-    known("Host", 1),
-    known("Path", 1),
-    known("PathPrefix", 1),
-    known("Method", 1),
-    known("Header", 2),
-    unsupported("HostRegexp"),
-    unsupported("PathRegexp"),
-    unsupported("HeaderRegexp"),
-    unsupported("Query"),
-    unsupported("QueryRegexp"),
-    unsupported("ClientIP"),
+    known("Host", 1..=1),
+    known("Path", 1..=1),
+    known("PathPrefix", 1..=1),
+    known("Method", 1..=1),
+    known("Header", 2..=2),
+    known("HostRegexp", 1..=1),
+    known("PathRegexp", 1..=1),
+    known("HeaderRegexp", 2..=2),
+    known("Query", 1..=2),
+    known("QueryRegexp", 1..=2),
+    known("ClientIP", 1..=1),
+];
+
+/// Matchers that Traefik has elsewhere, and what to write instead.
+const ELSEWHERE: [(&str, &str); 6] = [
+    ("HostSNI", "it belongs to TCP routers, which sundew does not have; write Host"),
+    ("HostSNIRegexp", "it belongs to TCP routers, which sundew does not have; write HostRegexp"),
+    ("ALPN", "it belongs to TCP routers, which sundew does not have"),
+    ("Headers", "it is v2's; write Header"),
+    ("HeadersRegexp", "it is v2's; write HeaderRegexp"),
+    ("HostHeader", "it is v2's; write Host"),
 ];
 
 impl MatcherKind {
     fn find(name: &str, column: usize) -> Result<&'static Self, RuleError> {
         MATCHERS.iter().find(|it| it.is_named(name)).ok_or_else(|| {
+            let elsewhere = ELSEWHERE.iter().find(|it| it.0.eq_ignore_ascii_case(name));
+            if let Some((_, help)) = elsewhere {
+                return RuleError::new(column, format!("no matcher `{name}` here"), *help);
+            }
             let close = |it: &&MatcherKind| {
                 strsim::damerau_levenshtein(&it.name.to_ascii_lowercase(), &name.to_lowercase()) < 3
             };
             let help = MATCHERS.iter().find(close).map_or_else(
-                || "matchers are Host, Path, PathPrefix, Method and Header".to_owned(),
+                || {
+                    let names: Vec<&str> = MATCHERS.iter().map(|it| it.name).collect();
+                    format!("matchers are {}", names.join(", "))
+                },
                 |it| format!("did you mean `{}`?", it.name),
             );
             RuleError::new(column, format!("unknown matcher `{name}`"), help)
@@ -252,16 +269,59 @@ impl MatcherKind {
         };
         name == self.name || name == lower || name == self.name.to_ascii_uppercase() || title()
     }
+}
 
-    fn build(&self, text: &str, second: String) -> Result<Matcher, (String, String)> {
-        match self.name {
-            "Host" => host(text),
-            "Path" => absolute(text, self.name).map(Matcher::Path),
-            "PathPrefix" => absolute(text, self.name).map(Matcher::PathPrefix),
-            "Method" => Ok(Matcher::Method(text.to_uppercase())),
-            _ => Ok(Matcher::Header { name: text.to_ascii_lowercase(), value: second }),
+/// The matcher `name` of its arguments; why it cannot be, and what to write instead.
+fn build(name: &str, text: &str, second: Option<String>) -> Result<Matcher, (String, String)> {
+    match (name, second) {
+        ("Host", _) => host(text),
+        ("HostRegexp", _) if !text.is_ascii() => {
+            let help = "hosts are compared in their `xn--` form".to_owned();
+            Err((format!("the expression `{text}` is not ASCII"), help))
         }
+        ("HostRegexp", _) => pattern(text).map(Matcher::HostRegexp),
+        ("Path", _) => absolute(text, name).map(Matcher::Path),
+        ("PathPrefix", _) => absolute(text, name).map(Matcher::PathPrefix),
+        ("PathRegexp", _) => pattern(text).map(Matcher::PathRegexp),
+        ("Method", _) => Ok(Matcher::Method(text.to_uppercase())),
+        ("ClientIP", _) => network(text).map(Matcher::ClientIp),
+        ("HeaderRegexp", second) => {
+            let value = pattern(&second.unwrap_or_default())?;
+            Ok(Matcher::HeaderRegexp { name: text.to_ascii_lowercase(), value })
+        }
+        ("QueryRegexp", Some(second)) => {
+            Ok(Matcher::QueryRegexp { key: text.to_owned(), value: pattern(&second)? })
+        }
+        ("Query" | "QueryRegexp", second) => {
+            Ok(Matcher::Query { key: text.to_owned(), value: second.unwrap_or_default() })
+        }
+        (_, second) => Ok(Matcher::Header {
+            name: text.to_ascii_lowercase(),
+            value: second.unwrap_or_default(),
+        }),
     }
+}
+
+fn pattern(text: &str) -> Result<Pattern, (String, String)> {
+    Pattern::new(text).map_err(|why| {
+        (format!("the regular expression `{text}` cannot be used: {why}"), String::new())
+    })
+}
+
+fn network(text: &str) -> Result<IpNet, (String, String)> {
+    let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let Ok(network) = network else {
+        let help = "write an address or a network such as 10.0.0.0/8".to_owned();
+        return Err((format!("`{text}` is not an IP address or network"), help));
+    };
+    // As Go: `::ffff:10.0.0.0/104` is 10.0.0.0/8.
+    let inner = match (network.addr(), network.prefix_len().checked_sub(96)) {
+        (IpAddr::V6(address), Some(bits)) => {
+            address.to_ipv4_mapped().and_then(|it| Ipv4Net::new(it, bits).ok())
+        }
+        _ => None,
+    };
+    Ok(inner.map_or(network, IpNet::V4))
 }
 
 fn host(text: &str) -> Result<Matcher, (String, String)> {

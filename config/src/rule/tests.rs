@@ -79,7 +79,8 @@ fn a_bad_rule_says_what_and_where() {
         (
             "Nonsense(`a`)",
             "unknown matcher `Nonsense` at column 1; \
-             matchers are Host, Path, PathPrefix, Method and Header",
+             matchers are Host, Path, PathPrefix, Method, Header, HostRegexp, PathRegexp, \
+             HeaderRegexp, Query, QueryRegexp, ClientIP",
         ),
         ("hOST(`a`)", "unknown matcher `hOST` at column 1; did you mean `Host`?"),
         (
@@ -126,25 +127,70 @@ fn a_bad_rule_says_what_and_where() {
         ),
         ("Path(\"/\\ud800\")", "an escape that is not a character at column 8"),
         ("Host(`a`) ; x", "unexpected character `;` at column 11"),
+        (
+            "PathRegexp(`a**`)",
+            "the regular expression `a**` cannot be used: `*` repeats a repetition at column 12",
+        ),
+        (
+            "HeaderRegexp(`a`, `(`)",
+            "the regular expression `(` cannot be used: unclosed group at column 19",
+        ),
+        (
+            "HostRegexp(`ä`)",
+            "the expression `ä` is not ASCII at column 12; hosts are compared in their `xn--` form",
+        ),
+        (
+            "ClientIP(`10.0.0.0/33`)",
+            "`10.0.0.0/33` is not an IP address or network at column 10; \
+             write an address or a network such as 10.0.0.0/8",
+        ),
+        (
+            "Query(`a`, `b`, `c`)",
+            "`Query` takes one or two arguments, found 3 at column 1; write Query(`key`, `value`)",
+        ),
     ];
     for (text, want) in table {
         let error = parse(text).unwrap_err();
         let help = if error.help.is_empty() { String::new() } else { format!("; {}", error.help) };
         assert_eq!(format!("{} at column {}{help}", error.message, error.column), want, "{text}");
-        assert!(!error.is_unsupported, "{text}");
     }
 }
 
 #[test]
-fn a_matcher_that_only_traefik_has_is_named() {
-    for name in
-        ["HostRegexp", "PathRegexp", "HeaderRegexp", "Query", "QueryRegexp", "ClientIP", "clientip"]
-    {
-        let error = parse(&format!("Host(`a`) && {name}(`b`)")).unwrap_err();
-        assert!(error.is_unsupported, "{name}");
-        assert_eq!(error.column, 14, "{name}");
-        let named = error.message.strip_prefix("not supported by sundew yet: ").unwrap();
-        assert!(named.trim_matches('`').eq_ignore_ascii_case(name), "{name}: {named}");
+fn matchers_of_every_kind_are_read_in_four_casings() {
+    let pattern = |text: &str| Pattern::new(text).unwrap();
+    let net = |text: &str| Matcher::ClientIp(text.parse().unwrap());
+    let (key, value) = ("k".to_owned(), "v".to_owned());
+    let table = [
+        ("HostRegexp(`^a`)", Matcher::HostRegexp(pattern("^a"))),
+        ("PATHREGEXP(`^/a`)", Matcher::PathRegexp(pattern("^/a"))),
+        (
+            "headerregexp(`X-A`, `b`)",
+            Matcher::HeaderRegexp { name: "x-a".to_owned(), value: pattern("b") },
+        ),
+        ("Query(`k`)", Matcher::Query { key: key.clone(), value: String::new() }),
+        ("query(`k`, `v`)", Matcher::Query { key: key.clone(), value }),
+        ("Queryregexp(`k`)", Matcher::Query { key: key.clone(), value: String::new() }),
+        ("QueryRegexp(`k`, `v`)", Matcher::QueryRegexp { key, value: pattern("v") }),
+        ("ClientIP(`10.1.2.3/8`)", net("10.1.2.3/8")),
+        ("clientip(`10.1.2.3`)", net("10.1.2.3/32")),
+        ("CLIENTIP(`::1`)", net("::1/128")),
+        ("Clientip(`::ffff:10.0.0.0/104`)", net("10.0.0.0/8")),
+        ("ClientIP(`::ffff:10.0.0.1`)", net("10.0.0.1/32")),
+    ];
+    for (text, want) in table {
+        assert_eq!(parse(text), Ok(Rule::Is(want)), "{text}");
+    }
+}
+
+#[test]
+fn a_matcher_that_belongs_elsewhere_is_named() {
+    for (text, want) in [
+        ("HostSNI(`*`)", "it belongs to TCP routers, which sundew does not have; write Host"),
+        ("Headers(`a`, `b`)", "it is v2's; write Header"),
+        ("hostheader(`a`)", "it is v2's; write Host"),
+    ] {
+        assert_eq!(parse(text).unwrap_err().help, want, "{text}");
     }
 }
 

@@ -4,8 +4,9 @@ use std::path::Path;
 use jsonschema::Validator;
 
 use super::*;
-use crate::generated;
+use crate::provider::file;
 use crate::source::Source;
+use crate::{Severity, generated};
 
 fn validator(schema: &Value) -> Validator {
     jsonschema::validator_for(schema).unwrap()
@@ -87,18 +88,96 @@ const REFUSED: &[&str] = &[
     "metrics: {prometheus: {buckets: [fast]}}",
 ];
 
+/// Whether the values have the shape of a file, whatever they mean.
+fn reads(values: serde_yaml::Value) -> bool {
+    file::of_value(values).iter().all(|it| it.severity != Severity::Error)
+}
+
 #[test]
 fn the_schema_agrees_with_the_reader_about_shapes() {
     let validator = validator(&static_file());
     for (texts, is_read) in [(READ, true), (REFUSED, false)] {
         for text in texts {
-            let report = crate::provider::file::of_text(Path::new("f.yml"), text);
-            let errors = report.iter().filter(|it| it.severity == crate::Severity::Error).count();
-            assert_eq!(errors == 0, is_read, "read: {text}: {report:#?}");
+            let source = Source::parse(Path::new("f.yml"), text).unwrap();
+            assert_eq!(reads(source.value), is_read, "read: {text}");
             let values = values("f.yml", text);
             // A file without anything is a null, which no schema of a mapping takes.
             let is_valid = values.is_null() || validator.is_valid(&values);
             assert_eq!(is_valid, is_read, "{text}: {:?}", validator.validate(&values));
         }
     }
+}
+
+/// Every place in a tree of values: the keys and indexes that lead there.
+fn places(value: &Value, path: &mut Vec<Value>, out: &mut Vec<Vec<Value>>) {
+    out.push(path.clone());
+    let below: Vec<(Value, &Value)> = match value {
+        Value::Object(entries) => {
+            entries.iter().map(|(key, it)| (key.clone().into(), it)).collect()
+        }
+        Value::Array(items) => items.iter().enumerate().map(|(at, it)| (at.into(), it)).collect(),
+        _ => Vec::new(),
+    };
+    for (step, value) in below {
+        path.push(step);
+        places(value, path, out);
+        path.pop();
+    }
+}
+
+fn at<'v>(value: &'v mut Value, path: &[Value]) -> &'v mut Value {
+    path.iter().fold(value, |value, step| match step {
+        Value::String(key) => &mut value[key.as_str()],
+        step => &mut value[step.as_u64().unwrap() as usize],
+    })
+}
+
+/// Each value of each example replaced by each of these: what the reader says of the shape, the
+/// schema says too. It is the stricter one only where Traefik reads what nobody can mean.
+#[test]
+fn the_schema_agrees_with_the_reader_about_every_replaced_value() {
+    let replacements = [
+        json!("text"),
+        json!("true"),
+        json!("7"),
+        json!("07"),
+        json!(""),
+        json!(true),
+        json!(7),
+        json!(7.5),
+        json!(null),
+        json!(["text"]),
+        json!([7]),
+        json!([{}]),
+        json!([[]]),
+        json!({}),
+        json!({"zz": 7}),
+        json!({"zz": {}}),
+    ];
+    let validator = validator(&static_file());
+    let (mut seen, mut refused) = (0, 0);
+    for entry in fs::read_dir("examples").unwrap().flatten() {
+        let text = fs::read_to_string(entry.path()).unwrap();
+        let whole = values(entry.path().to_str().unwrap(), &text);
+        let mut paths = Vec::new();
+        places(&whole, &mut Vec::new(), &mut paths);
+        for path in paths.iter().filter(|it| !it.is_empty()) {
+            for replacement in &replacements {
+                let mut changed = whole.clone();
+                *at(&mut changed, path) = replacement.clone();
+                let is_read = reads(serde_yaml::to_value(&changed).unwrap());
+                let verdict = validator.validate(&changed);
+                let place = format!("{}: {path:?} = {replacement}", entry.path().display());
+                // Traefik takes anything for a bare `true`, and nothing for an empty list.
+                let key = path.last().and_then(Value::as_str).unwrap_or_default();
+                let is_loose = matches!(replacement, Value::String(_) | Value::Number(_))
+                    && (raw::is_switch(key) || key == "healthCheck" || replacement == "");
+                let agrees = verdict.is_ok() == is_read || is_read && is_loose;
+                assert!(agrees, "{place}: read: {is_read}, {verdict:?}");
+                seen += 1;
+                refused += usize::from(!is_read);
+            }
+        }
+    }
+    assert!(seen > 3000 && refused > 1000, "{seen} {refused}");
 }

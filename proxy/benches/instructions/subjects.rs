@@ -2,6 +2,7 @@
 //! browser and a small application server send. Called by `main`, and under callgrind.
 
 use std::hint::black_box;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -224,7 +225,10 @@ fn exchange(times: u32) {
             method,
             host: head.fields.first(bytes, FieldName::Host).unwrap_or(b""),
             path: target::routing_path(target.path(), &mut scratch),
+            query: target.query().unwrap_or(b""),
             fields: FieldLines { bytes, spans: head.fields.spans() },
+            client: IpAddr::from([203, 0, 113, 7]),
+            is_trusted: false,
         };
         let found = tables.routes(0).and_then(|routes| routes.find(&view)).expect("a router");
         let RouterTarget::Service(service) = found.target else { panic!("{found:?}") };

@@ -63,12 +63,17 @@ impl Connection {
         let request = &mut exchange.asked.request;
         let mut scratch = std::mem::take(&mut request.scratch);
         let bytes = request.bytes();
-        let path = request.path_and_query().get(..request.target.path_bytes);
+        let path_and_query = request.path_and_query();
+        let path_bytes = request.target.path_bytes;
+        let path = path_and_query.get(..path_bytes).unwrap_or(&[]);
         let view = RequestView {
             method: request.head.method.of(bytes),
             host: request.host(),
-            path: target::routing_path(path.unwrap_or(&[]), &mut scratch),
+            path: target::routing_path(path, &mut scratch),
+            query: path_and_query.get(path_bytes + 1..).unwrap_or(&[]),
             fields: FieldLines { bytes, spans: request.head.fields.spans() },
+            client: self.shared.peer.ip(),
+            is_trusted: self.shared.is_trusted,
         };
         let routes = tables.routes(self.shared.entry.index);
         let found = routes.and_then(|routes| routes.find(&view));

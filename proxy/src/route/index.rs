@@ -1,242 +1,278 @@
-//! Which of many routers can take a request at all: by host and path, so that the cost of a
-//! request does not grow with the number of routers. Decides nothing: `table` asks the rule of
-//! every candidate, in order.
+//! Which rules of a table can match a request at all, so that a request costs the same with ten
+//! routers and with ten thousand. Built by `table`; decides nothing itself: each candidate's whole
+//! rule is asked, in the table's order.
+//!
+//! Every rule is taken apart into keys such that it cannot match unless one of them does: a host
+//! and a path that it demands, one key for each alternative of a `||`. A rule that demands neither
+//! (a regular expression, a negation, a header alone) has the key that every request has, and is
+//! tried by every request.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ahash::RandomState;
+use memchr::memchr;
 
-use super::rule::Compiled;
+use super::rule::{Compiled, Subject};
 
-/// Position of a route in the order in which routes are asked.
-pub(super) type Rank = u32;
+/// Longest host that is looked up: the longest name that DNS has. A rule with a longer one is tried
+/// by every request.
+const HOST_BYTES_MAX: usize = 255;
 
-/// Ranks in ascending order.
-type Ranks = Vec<Rank>;
+/// Keys that the alternatives inside an `&&` may multiply to; beyond, some are left out, which
+/// makes the rule a candidate more often and never less.
+const KEYS_MAX: usize = 1024;
 
-/// Keys are the operator's and the hash is keyed: clients cannot make lookups slow.
-type ByBytes<V> = HashMap<Box<[u8]>, V, RandomState>;
+/// Positions of rules in the order in which they are tried, ascending.
+type Ranks = Box<[u32]>;
 
-/// Hosts above this length are not looked up; those of the DNS have 253 bytes at most.
-const HOST_BYTES_MAX: usize = 256;
+/// Hosts come from clients, so that hashes are keyed: nobody can make them collide.
+type Keyed<V> = HashMap<Box<[u8]>, V, RandomState>;
 
-/// Alternatives that a conjunction may be multiplied out to.
-const KEYS_MAX: usize = 64;
-
-/// Candidates by host, then by path.
-#[derive(Debug, Default)]
+/// Rules by the hosts and paths that they demand.
+#[derive(Debug)]
 pub(super) struct Index {
-    hosts: ByBytes<PathIndex>,
-    /// By what stands behind the first label, its dot included.
-    below: ByBytes<PathIndex>,
-    anywhere: PathIndex,
+    hosts: Keyed<Group>,
+    /// By what follows the first label, with its dot.
+    hosts_below: Keyed<Group>,
+    anywhere: Group,
 }
 
+/// Rules that demand the same host, or none.
 #[derive(Debug, Default)]
-struct PathIndex {
-    /// Whatever the path.
-    any: Ranks,
-    exact: ByBytes<Ranks>,
-    prefixes: Prefixes,
+struct Group {
+    without_path: Ranks,
+    /// Boxed: of ten thousand hosts most have no rule for a path.
+    paths: Option<Box<Paths>>,
 }
 
-/// Prefixes in ascending order. Those that a path starts with are the greatest one that is not
-/// above the path, as far as the path starts with it, and its ancestors.
-#[derive(Debug, Default)]
-struct Prefixes(Vec<Prefix>);
+#[derive(Debug)]
+struct Paths {
+    exact: Keyed<Ranks>,
+    /// In order of their text.
+    prefixes: Box<[Prefix]>,
+}
 
 #[derive(Debug)]
 struct Prefix {
     text: Box<[u8]>,
-    /// The longest other prefix that this one starts with.
-    parent: Option<u32>,
+    /// The longest other one that `text` starts with.
+    parent: Option<usize>,
     ranks: Ranks,
 }
 
-/// What a request must have for a rule to match; `None` where the rule does not care.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Key {
-    host: Option<HostKey>,
-    path: Option<PathKey>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum HostKey {
-    Is(Box<[u8]>),
-    Below(Box<[u8]>),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum PathKey {
-    Is(Box<[u8]>),
-    StartsWith(Box<[u8]>),
-}
-
 impl Index {
-    /// `rules` in the order in which they are asked.
-    pub(super) fn new<'a>(rules: impl Iterator<Item = &'a Compiled>) -> Self {
-        let mut index = Self::default();
-        for (rank, rule) in (0..).zip(rules) {
-            for key in keys_of(rule) {
-                index.insert(key, rank);
+    /// `rules` in the order in which they are tried.
+    pub(super) fn new<'r>(rules: impl Iterator<Item = &'r Compiled>) -> Self {
+        let mut hosts = BTreeMap::<&[u8], Draft<'_>>::new();
+        let mut hosts_below = BTreeMap::<&[u8], Draft<'_>>::new();
+        let mut anywhere = Draft::default();
+        for (rank, rule) in (0u32..).zip(rules) {
+            for key in keys(rule, false) {
+                let draft = match key.host {
+                    HostKey::Any => &mut anywhere,
+                    HostKey::Exact(host) => hosts.entry(host).or_default(),
+                    HostKey::Below(below) => hosts_below.entry(below).or_default(),
+                };
+                let ranks = match key.path {
+                    PathKey::Any => &mut draft.without_path,
+                    PathKey::Exact(path) => draft.exact.entry(path).or_default(),
+                    PathKey::Prefix(prefix) => draft.prefixes.entry(prefix).or_default(),
+                };
+                if ranks.last() != Some(&rank) {
+                    ranks.push(rank);
+                }
             }
         }
-        let Self { hosts, below, anywhere } = &mut index;
-        for paths in hosts.values_mut().chain(below.values_mut()).chain([anywhere]) {
-            paths.prefixes.link();
-        }
-        index
-    }
-
-    fn insert(&mut self, Key { host, path }: Key, rank: Rank) {
-        let paths = match host {
-            Some(HostKey::Is(host)) => self.hosts.entry(host).or_default(),
-            Some(HostKey::Below(below)) => self.below.entry(below).or_default(),
-            None => &mut self.anywhere,
+        let close = |drafts: BTreeMap<&[u8], Draft<'_>>| {
+            drafts.into_iter().map(|(host, draft)| (host.into(), draft.close())).collect()
         };
-        let ranks = match path {
-            Some(PathKey::Is(path)) => paths.exact.entry(path).or_default(),
-            Some(PathKey::StartsWith(prefix)) => paths.prefixes.of(prefix),
-            None => &mut paths.any,
-        };
-        if ranks.last() != Some(&rank) {
-            ranks.push(rank);
-        }
+        Self { hosts: close(hosts), hosts_below: close(hosts_below), anywhere: anywhere.close() }
     }
 
-    /// The least rank for which `matches` says yes. `host` in any case, bare; never allocates.
-    pub(super) fn first(
-        &self,
-        host: &[u8],
-        path: &[u8],
-        mut matches: impl FnMut(Rank) -> bool,
-    ) -> Option<Rank> {
-        let mut found = None;
-        let mut lower = [0; HOST_BYTES_MAX];
-        if let Some(lower) = lower.get_mut(..host.len()) {
-            lower.copy_from_slice(host);
-            lower.make_ascii_lowercase();
-            if let Some(paths) = self.hosts.get(&*lower) {
-                paths.lower(path, &mut found, &mut matches);
-            }
-            let dot = lower.iter().position(|&byte| byte == b'.');
-            let below = dot.and_then(|dot| self.below.get(lower.get(dot..)?));
-            if let Some(paths) = below {
-                paths.lower(path, &mut found, &mut matches);
-            }
+    /// The first rank for which `matches` holds. Never allocates.
+    pub(super) fn find(&self, subject: &Subject<'_>, matches: impl Fn(u32) -> bool) -> Option<u32> {
+        let mut search = Search { path: subject.path, matches, first: None };
+        let mut lowered = [0; HOST_BYTES_MAX];
+        if let Some(host) = lower(subject.host, &mut lowered)
+            && let Some(group) = self.hosts.get(host)
+        {
+            search.look_in(group);
         }
-        self.anywhere.lower(path, &mut found, &mut matches);
-        found
+        if !self.hosts_below.is_empty()
+            && let Some(dot) = memchr(b'.', subject.host)
+            && let Some(below) = subject.host.get(dot..)
+            && let Some(below) = lower(below, &mut lowered)
+            && let Some(group) = self.hosts_below.get(below)
+        {
+            search.look_in(group);
+        }
+        search.look_in(&self.anywhere);
+        search.first
     }
 }
 
-impl PathIndex {
-    /// Lowers `found` to the least rank that matches.
-    fn lower(&self, path: &[u8], found: &mut Option<Rank>, matches: &mut impl FnMut(Rank) -> bool) {
-        lower(&self.any, found, matches);
-        if let Some(ranks) = self.exact.get(path) {
-            lower(ranks, found, matches);
+/// Looks through groups for the first rule that matches.
+struct Search<'a, F> {
+    path: &'a [u8],
+    matches: F,
+    first: Option<u32>,
+}
+
+impl<F: Fn(u32) -> bool> Search<'_, F> {
+    fn look_in(&mut self, group: &Group) {
+        self.try_in_order(&group.without_path);
+        let Some(paths) = &group.paths else { return };
+        if !paths.exact.is_empty()
+            && let Some(ranks) = paths.exact.get(self.path)
+        {
+            self.try_in_order(ranks);
         }
-        self.prefixes.each(path, |ranks| lower(ranks, found, matches));
-    }
-}
-
-fn lower(ranks: &[Rank], found: &mut Option<Rank>, matches: &mut impl FnMut(Rank) -> bool) {
-    let is_better = |rank: &Rank| found.is_none_or(|found| *rank < found);
-    let better = ranks.iter().copied().take_while(is_better).find(|rank| matches(*rank));
-    *found = better.or(*found);
-}
-
-impl Prefixes {
-    /// The ranks of `prefix`, new or known.
-    fn of(&mut self, prefix: Box<[u8]>) -> &mut Ranks {
-        let at = match self.0.binary_search_by(|it| it.text.cmp(&prefix)) {
-            Ok(at) => at,
-            Err(at) => {
-                self.0.insert(at, Prefix { text: prefix, parent: None, ranks: Vec::new() });
-                at
+        // Whatever stands between a prefix of the path and the path starts with that prefix too, so
+        // that all prefixes of the path are the last text not behind it, and its parents.
+        let behind = paths.prefixes.partition_point(|it| *it.text <= *self.path);
+        let mut next = behind.checked_sub(1);
+        let mut is_prefix = false;
+        while let Some(prefix) = next.and_then(|at| paths.prefixes.get(at)) {
+            is_prefix = is_prefix || self.path.starts_with(&prefix.text);
+            if is_prefix {
+                self.try_in_order(&prefix.ranks);
             }
-        };
-        // It was found or inserted there.
-        #[expect(clippy::indexing_slicing, reason = "a position from the search above")]
-        &mut self.0[at].ranks
-    }
-
-    /// Finds everybody's parent, once all are there.
-    fn link(&mut self) {
-        let mut ancestors: Vec<(u32, Box<[u8]>)> = Vec::new();
-        for (at, prefix) in (0..).zip(&mut self.0) {
-            while ancestors.pop_if(|(_, above)| !prefix.text.starts_with(above)).is_some() {}
-            prefix.parent = ancestors.last().map(|(parent, _)| *parent);
-            ancestors.push((at, prefix.text.clone()));
+            next = prefix.parent;
         }
     }
 
-    /// Calls `visit` for every prefix that `path` starts with, the longest first.
-    fn each(&self, path: &[u8], mut visit: impl FnMut(&[Rank])) {
-        let behind = self.0.partition_point(|prefix| &*prefix.text <= path);
-        let mut at = behind.checked_sub(1);
-        while let Some(prefix) = at.and_then(|at| self.0.get(at)) {
-            if path.starts_with(&prefix.text) {
-                visit(&prefix.ranks);
+    fn try_in_order(&mut self, ranks: &[u32]) {
+        let first = self.first;
+        let better = ranks.iter().copied().take_while(|&it| first.is_none_or(|first| it < first));
+        for rank in better {
+            if (self.matches)(rank) {
+                self.first = Some(rank);
+                return;
             }
-            at = prefix.parent.map(|parent| parent as usize);
         }
     }
 }
 
-/// Keys of which a matching request has at least one. A single empty key is no help, but true.
-fn keys_of(rule: &Compiled) -> Vec<Key> {
-    match rule {
-        Compiled::All(parts) => parts.iter().fold(vec![Key::default()], |keys, part| {
-            let more = keys_of(part);
-            if keys.len().saturating_mul(more.len()) > KEYS_MAX {
-                // Either is true by itself.
-                return if is_of_use(&more) && !is_of_use(&keys) { more } else { keys };
-            }
-            keys.iter().flat_map(|key| more.iter().map(|other| key.with(other))).collect()
-        }),
-        Compiled::Any(parts) => parts.iter().flat_map(keys_of).collect(),
-        Compiled::Host(host) if host.len() <= HOST_BYTES_MAX => {
-            vec![Key { host: Some(HostKey::Is(host.clone())), path: None }]
-        }
-        Compiled::HostBelow(below) if below.len() <= HOST_BYTES_MAX => {
-            let below = below.to_ascii_lowercase().into();
-            vec![Key { host: Some(HostKey::Below(below)), path: None }]
-        }
-        Compiled::Path(path) => vec![Key { host: None, path: Some(PathKey::Is(path.clone())) }],
-        // Every path starts with a slash.
-        Compiled::PathPrefix(prefix) if prefix.len() > 1 => {
-            vec![Key { host: None, path: Some(PathKey::StartsWith(prefix.clone())) }]
-        }
-        _ => vec![Key::default()],
+/// `None` when it does not fit.
+fn lower<'b>(host: &[u8], out: &'b mut [u8; HOST_BYTES_MAX]) -> Option<&'b [u8]> {
+    let out = out.get_mut(..host.len())?;
+    for (to, from) in out.iter_mut().zip(host) {
+        *to = from.to_ascii_lowercase();
     }
+    Some(out)
 }
 
-fn is_of_use(keys: &[Key]) -> bool {
-    !keys.contains(&Key::default())
+/// A group that still grows.
+#[derive(Default)]
+struct Draft<'r> {
+    without_path: Vec<u32>,
+    exact: BTreeMap<&'r [u8], Vec<u32>>,
+    prefixes: BTreeMap<&'r [u8], Vec<u32>>,
 }
 
-impl Key {
-    /// Both hold; of two hosts or two paths the narrower one is kept.
-    fn with(&self, other: &Self) -> Self {
-        let host = match (&self.host, &other.host) {
-            (Some(HostKey::Below(_)) | None, Some(host)) => Some(host.clone()),
-            (host, _) => host.clone(),
-        };
-        let path = match (&self.path, &other.path) {
-            (None, path) | (Some(PathKey::StartsWith(_)), path @ Some(PathKey::Is(_))) => {
-                path.clone()
-            }
-            (Some(PathKey::StartsWith(short)), path @ Some(PathKey::StartsWith(long)))
-                if long.len() > short.len() =>
+impl Draft<'_> {
+    fn close(self) -> Group {
+        let without_path = self.without_path.into();
+        if self.exact.is_empty() && self.prefixes.is_empty() {
+            return Group { without_path, paths: None };
+        }
+        let exact = self.exact.into_iter().map(|(path, ranks)| (path.into(), ranks.into()));
+        let mut prefixes = Vec::<Prefix>::with_capacity(self.prefixes.len());
+        for (text, ranks) in self.prefixes {
+            let mut parent = prefixes.len().checked_sub(1);
+            while let Some(candidate) = parent.and_then(|at| prefixes.get(at))
+                && !text.starts_with(&candidate.text)
             {
-                path.clone()
+                parent = candidate.parent;
             }
-            (path, _) => path.clone(),
+            prefixes.push(Prefix { text: text.into(), parent, ranks: ranks.into() });
+        }
+        let paths = Paths { exact: exact.collect(), prefixes: prefixes.into() };
+        Group { without_path, paths: Some(Box::new(paths)) }
+    }
+}
+
+/// What a request must have for a rule to match.
+#[derive(Clone, Copy)]
+struct Key<'r> {
+    host: HostKey<'r>,
+    path: PathKey<'r>,
+}
+
+#[derive(Clone, Copy)]
+enum HostKey<'r> {
+    Any,
+    Exact(&'r [u8]),
+    Below(&'r [u8]),
+}
+
+#[derive(Clone, Copy)]
+enum PathKey<'r> {
+    Any,
+    Exact(&'r [u8]),
+    Prefix(&'r [u8]),
+}
+
+impl<'r> Key<'r> {
+    const ANY: Self = Self { host: HostKey::Any, path: PathKey::Any };
+
+    fn is_any(self) -> bool {
+        matches!(self, Self { host: HostKey::Any, path: PathKey::Any })
+    }
+
+    /// One of two demands that both hold: the rarer.
+    fn and(self, other: Self) -> Self {
+        let host = match (self.host, other.host) {
+            (HostKey::Any, it) | (it, HostKey::Any) => it,
+            (HostKey::Below(_), it) => it,
+            (it, _) => it,
+        };
+        let path = match (self.path, other.path) {
+            (PathKey::Any, it) | (it, PathKey::Any) => it,
+            (PathKey::Prefix(_), it @ PathKey::Exact(_)) => it,
+            (PathKey::Prefix(one), PathKey::Prefix(two)) if two.len() > one.len() => other.path,
+            (it, _) => it,
         };
         Self { host, path }
     }
+}
+
+/// Keys of which at least one holds whenever `rule` (negated: does not) match.
+fn keys(rule: &Compiled, is_negated: bool) -> Vec<Key<'_>> {
+    match rule {
+        Compiled::Not(part) => keys(part, !is_negated),
+        Compiled::All(parts) if !is_negated => keys_of_all(parts, is_negated),
+        Compiled::Any(parts) if is_negated => keys_of_all(parts, is_negated),
+        Compiled::All(parts) | Compiled::Any(parts) => {
+            parts.iter().flat_map(|part| keys(part, is_negated)).collect()
+        }
+        Compiled::Host(host) if !is_negated && host.len() <= HOST_BYTES_MAX => {
+            vec![Key { host: HostKey::Exact(host), ..Key::ANY }]
+        }
+        Compiled::HostBelow(below) if !is_negated && below.len() <= HOST_BYTES_MAX => {
+            vec![Key { host: HostKey::Below(below), ..Key::ANY }]
+        }
+        Compiled::Path(path) if !is_negated => {
+            vec![Key { path: PathKey::Exact(path), ..Key::ANY }]
+        }
+        Compiled::PathPrefix(prefix) if !is_negated => {
+            vec![Key { path: PathKey::Prefix(prefix), ..Key::ANY }]
+        }
+        _ => vec![Key::ANY],
+    }
+}
+
+fn keys_of_all(parts: &[Compiled], is_negated: bool) -> Vec<Key<'_>> {
+    let mut all = vec![Key::ANY];
+    for part in parts {
+        let more = keys(part, is_negated);
+        if all.len().saturating_mul(more.len()) <= KEYS_MAX {
+            all = all.iter().flat_map(|one| more.iter().map(|two| one.and(*two))).collect();
+        } else if more.len() < all.len() || matches!(all.as_slice(), [only] if only.is_any()) {
+            all = more;
+        }
+    }
+    all
 }
 
 #[cfg(test)]

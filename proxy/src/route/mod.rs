@@ -2,6 +2,7 @@
 //! whenever the configuration changes, `conn` asks it once a request.
 
 mod index;
+mod query;
 mod rule;
 mod table;
 

@@ -1,7 +1,14 @@
 //! A router's rule in the shape that is cheap to evaluate, and what each matcher means for a
 //! request. Knows no routers and no priorities; `table` owns both.
 
-use sundew_config::rule::{Matcher, Rule};
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use sundew_config::rule::{Matcher, Pattern, Rule};
+
+use super::query;
+use crate::http1::fields::{FieldName, classify};
 
 use crate::observe::access_log::FieldLines;
 
@@ -10,8 +17,16 @@ pub(super) struct Subject<'a> {
     pub(super) method: &'a [u8],
     /// Without port and trailing dot, any case.
     pub(super) host: &'a [u8],
+    /// The same with its trailing dot, where it came with one.
+    pub(super) host_dotted: &'a [u8],
     pub(super) path: &'a [u8],
+    /// Behind the `?`, as received.
+    pub(super) query: &'a [u8],
     pub(super) fields: FieldLines<'a>,
+    /// Of the connection; IPv4 inside IPv6 is written as IPv4.
+    pub(super) client: IpAddr,
+    /// Whether the peer may say who its client is.
+    pub(super) is_trusted: bool,
 }
 
 /// One rule.
@@ -26,13 +41,37 @@ pub(super) enum Compiled {
     Host(Box<[u8]>),
     /// ``Host(`*.x.y`)``: `.x.y`, behind one label.
     HostBelow(Box<[u8]>),
+    HostRegexp(Pattern),
     Path(Box<[u8]>),
     PathPrefix(Box<[u8]>),
+    PathRegexp(Pattern),
     Method(Box<[u8]>),
     Header {
-        name: Box<[u8]>,
+        name: HeaderName,
         value: Box<[u8]>,
     },
+    HeaderRegexp {
+        name: HeaderName,
+        value: Pattern,
+    },
+    Query {
+        key: Box<[u8]>,
+        value: Box<[u8]>,
+    },
+    QueryRegexp {
+        key: Box<[u8]>,
+        value: Pattern,
+    },
+    ClientIp(IpNet),
+}
+
+/// A field's name, and whose word it is.
+#[derive(Debug)]
+pub(super) struct HeaderName {
+    /// Lower-case.
+    text: Box<[u8]>,
+    /// Says who the client is: seen only from a trusted peer, as it is forwarded only from one.
+    is_forwarded: bool,
 }
 
 impl Compiled {
@@ -54,12 +93,27 @@ impl Compiled {
                 }
                 _ => Self::Host(bare_host(host.as_bytes()).to_ascii_lowercase().into()),
             },
+            Matcher::HostRegexp(pattern) => Self::HostRegexp(pattern.clone()),
             Matcher::Path(path) => Self::Path(boxed(path)),
             Matcher::PathPrefix(prefix) => Self::PathPrefix(boxed(prefix)),
+            Matcher::PathRegexp(pattern) => Self::PathRegexp(pattern.clone()),
             Matcher::Method(method) => Self::Method(boxed(method)),
-            Matcher::Header { name, value } => {
-                Self::Header { name: boxed(name), value: boxed(value) }
+            Matcher::Header { name, .. } | Matcher::HeaderRegexp { name, .. }
+                if is_taken_out(name) =>
+            {
+                Self::Any(Box::default())
             }
+            Matcher::Header { name, value } => {
+                Self::Header { name: HeaderName::new(name), value: boxed(value) }
+            }
+            Matcher::HeaderRegexp { name, value } => {
+                Self::HeaderRegexp { name: HeaderName::new(name), value: value.clone() }
+            }
+            Matcher::Query { key, value } => Self::Query { key: boxed(key), value: boxed(value) },
+            Matcher::QueryRegexp { key, value } => {
+                Self::QueryRegexp { key: boxed(key), value: value.clone() }
+            }
+            Matcher::ClientIp(network) => Self::ClientIp(*network),
         }
     }
 
@@ -71,14 +125,62 @@ impl Compiled {
             Self::AnyHost => true,
             Self::Host(host) => subject.host.eq_ignore_ascii_case(host),
             Self::HostBelow(below) => is_one_label_below(subject.host, below),
+            Self::HostRegexp(pattern) => pattern.is_match(&lowered(subject.host_dotted)),
             Self::Path(path) => subject.path == &**path,
             Self::PathPrefix(prefix) => subject.path.starts_with(prefix),
+            Self::PathRegexp(pattern) => pattern.is_match(subject.path),
             Self::Method(method) => subject.method == &**method,
-            Self::Header { name, value } => subject
-                .fields
-                .iter()
-                .any(|(field, line)| line == &**value && field.eq_ignore_ascii_case(name)),
+            Self::Header { name, value } => name.any(subject, |line| line == &**value),
+            Self::HeaderRegexp { name, value } => name.any(subject, |line| value.is_match(line)),
+            Self::Query { key, value } => {
+                query::values(subject.query, key).any(|it| query::is(it, value))
+            }
+            Self::QueryRegexp { key, value } => {
+                query::values(subject.query, key).any(|it| value.is_match(&query::decoded(it)))
+            }
+            Self::ClientIp(network) => network.contains(&subject.client),
         }
+    }
+}
+
+impl HeaderName {
+    fn new(text: &str) -> Self {
+        use FieldName as F;
+        let is_forwarded = matches!(
+            classify(text.as_bytes()),
+            F::XForwardedFor
+                | F::XForwardedHost
+                | F::XForwardedPort
+                | F::XForwardedProto
+                | F::XForwardedServer
+                | F::XForwardedOther
+                | F::XRealIp
+        );
+        Self { text: boxed(text), is_forwarded }
+    }
+
+    /// Whether one of its lines is `wanted`.
+    fn any(&self, subject: &Subject<'_>, wanted: impl Fn(&[u8]) -> bool) -> bool {
+        if self.is_forwarded && !subject.is_trusted {
+            return false;
+        }
+        let mut lines = subject.fields.iter();
+        lines.any(|(field, line)| field.eq_ignore_ascii_case(&self.text) && wanted(line))
+    }
+}
+
+/// Fields that Go's server takes out of a request before its routers see it.
+fn is_taken_out(name: &str) -> bool {
+    use FieldName as F;
+    matches!(classify(name.as_bytes()), F::Host | F::TransferEncoding | F::Trailer)
+}
+
+/// Browsers send hosts in lower case: nothing to do, and no allocation.
+fn lowered(host: &[u8]) -> Cow<'_, [u8]> {
+    if host.iter().any(u8::is_ascii_uppercase) {
+        Cow::Owned(host.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(host)
     }
 }
 
@@ -93,19 +195,24 @@ fn boxed(text: &str) -> Box<[u8]> {
     text.as_bytes().into()
 }
 
-/// A Host field's value without its port, the brackets of an IPv6 literal, and one trailing dot.
-/// Traefik keeps the brackets when no port follows, so that no rule matches both forms; ours does.
+/// A host without one trailing dot.
 pub(super) fn bare_host(host: &[u8]) -> &[u8] {
+    let host = without_port(host);
+    host.strip_suffix(b".").unwrap_or(host)
+}
+
+/// A Host field's value without its port and the brackets of an IPv6 literal.
+/// Traefik keeps the brackets when no port follows, so that no rule matches both forms; ours does.
+pub(super) fn without_port(host: &[u8]) -> &[u8] {
     if let [b'[', rest @ ..] = host {
         return rest.split(|&byte| byte == b']').next().unwrap_or(rest);
     }
-    let name = match host.iter().rposition(|&byte| byte == b':') {
+    match host.iter().rposition(|&byte| byte == b':') {
         // More than one colon is an address without brackets: it has no port.
         Some(at) => match host.split_at_checked(at) {
             Some((name, _)) if !name.contains(&b':') => name,
             _ => host,
         },
         None => host,
-    };
-    name.strip_suffix(b".").unwrap_or(name)
+    }
 }

@@ -34,6 +34,7 @@ mod reload;
 mod resets;
 mod resources;
 mod retry;
+mod rules;
 mod sealed;
 mod split_points;
 mod static_keys;

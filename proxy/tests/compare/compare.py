@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from origin import Origin, read_chunks, read_head
 from proxies import Proxy
+import rules as rule_table
 from scenarios import CONFIGURATIONS, DYNAMIC, EXCHANGES
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -31,7 +32,7 @@ def main():
     options = arguments()
     listed = listed_differences(PAGE.read_text())
     world = World()
-    seen = exchanges(options, world) + configurations(options, world)
+    seen = exchanges(options, world) + rules(options, world) + configurations(options, world)
     unlisted = [it for it in seen if not covered(it, listed)]
     for scenario, aspect, traefik, sundew in unlisted if not options.all else seen:
         print(f"{scenario}: {aspect}\n    traefik: {traefik!r}\n    sundew:  {sundew!r}")
@@ -41,7 +42,8 @@ def main():
     ]
     for pattern in stale:
         print(f"listed but not seen any more: {pattern}")
-    count = len(EXCHANGES) + len(CONFIGURATIONS) + 3
+    pairs = sum(len(it[2]) for it in rule_table.RULES + rule_table.ROUTES)
+    count = len(EXCHANGES) + len(CONFIGURATIONS) + 3 + pairs
     print(f"{count} scenarios, {len(seen)} differences, {len(unlisted)} not listed, "
           f"{len(stale)} listed for nothing")
     sys.exit(1 if unlisted or stale else 0)
@@ -256,6 +258,38 @@ def clients(world, proxy, host):
             stream.makefile("rb").read()
     return {"origin.A": sorted(request["line"] for request in world.a.requests),
             "origin.B": sorted(request["line"] for request in world.b.requests)}
+
+
+def rules(options, world):
+    """Which requests match which rules, and which of several routers takes one."""
+    groups = [it for it in rule_table.RULES + rule_table.ROUTES
+              if wanted(options, f"rule-{it[0]}-0")]
+    answers = {}
+    for kind, binary in (("traefik", options.traefik), ("sundew", options.sundew)):
+        proxy = Proxy(kind, binary, "", world.fill(rule_table.dynamic()))
+        if not proxy.is_up:
+            sys.exit(f"compare: {kind} did not start:\n{proxy.text()}")
+        try:
+            for name, rule, requests in groups:
+                for at, request in enumerate(requests):
+                    answers[f"rule-{name}-{at}", kind] = {
+                        "client.match": f"{match(proxy, name, request)} for {rule} of {request}"}
+        finally:
+            proxy.stop()
+    return differences(answers)
+
+
+def match(proxy, name, request):
+    """The status, and the router's own cookie where several compete."""
+    raw = rule_table.request(request, (f"X-Rule: {name}",))
+    with socket.create_connection(("127.0.0.1", proxy.port), SECONDS) as stream:
+        stream.settimeout(SECONDS)
+        stream.sendall(raw)
+        head = read_head(stream.makefile("rb"))
+    if head is None:
+        return "closed"
+    cookies = [value.split("=")[0] for name, value in head[1] if name.lower() == "set-cookie"]
+    return " ".join([head[0].split(" ")[1], *cookies])
 
 
 def configurations(options, world):

@@ -369,6 +369,12 @@ CONFIGURATIONS = [
      "yml"),
     ("config-rule-unknown", balancer("").replace("PathPrefix", "Paths"), "yml"),
     ("config-rule-arguments", balancer("").replace("PathPrefix(`/`)", "Host(`a`, `b`)"), "yml"),
+    *((f"config-rule-{name}", balancer("").replace("PathPrefix(`/`)", rule), "yml")
+      for name, rule in (
+        ("tcp", "HostSNI(`*`)"), ("bad-regexp", "PathRegexp(`a**`)"),
+        ("look-ahead", "PathRegexp(`(?=/)`)"), ("bomb", "PathRegexp(`((/{1000}){1000}){1000}`)"),
+        ("bad-address", "ClientIP(`127.0.0.0/33`)"), ("no-address", "ClientIP(`localhost`)"),
+        ("three-arguments", "Query(`a`, `b`, `c`)"), ("relative-path", "PathPrefix(`x`)"))),
     ("config-rule-lower-case", balancer("").replace("PathPrefix", "pathprefix"), "yml"),
     ("config-rule-empty", balancer("").replace("PathPrefix(`/`)", ""), "yml"),
     ("config-rule-double-quoted", balancer("").replace('"PathPrefix(`/`)"', "'PathPrefix(\"/\")'"),

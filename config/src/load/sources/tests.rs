@@ -42,7 +42,7 @@ type Chosen = Result<Option<(StaticSource, Vec<String>)>, Vec<String>>;
 fn choose(file: Option<&Path>, line: &str, variables: &[(&str, &str)]) -> Chosen {
     let (_, flags) = take_static_flags(words(line));
     let lines = |it: Diagnostics| it.iter().map(ToString::to_string).collect::<Vec<_>>();
-    StaticSource::choose(file.map(Path::to_owned), flags, &pairs(variables))
+    StaticSource::choose_first(file.map(Path::to_owned), flags, &pairs(variables))
         .map(|it| it.map(|(source, warnings)| (source, lines(warnings))))
         .map_err(lines)
 }
@@ -176,10 +176,31 @@ fn a_file_goes_before_flags_and_flags_before_variables() {
     let (source, warnings) = choose(None, "--ping", &variables).unwrap().unwrap();
     assert!(matches!(source, StaticSource::Flags(_)));
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    let home = directory.path().to_str().unwrap();
-    let (source, _) = choose(None, "--ping", &[("XDG_CONFIG_HOME", home)]).unwrap().unwrap();
-    assert_eq!(source.as_file(), Some(file.as_path()));
     assert!(choose(None, "", &[("TRAEFIK_HOME", "x"), ("SUNDEW_X", "y")]).unwrap().is_none());
+}
+
+#[test]
+fn a_static_file_is_looked_for_where_traefik_looks() {
+    let variable = |name: &str| (name == "HOME").then(|| "/home/a".to_owned());
+    let files = written::usual_files(variable);
+    let names: Vec<&str> = files.iter().filter_map(|it| it.to_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "/etc/sundew/sundew.toml",
+            "/etc/sundew/sundew.yaml",
+            "/etc/sundew/sundew.yml",
+            "/etc/traefik/traefik.toml",
+            "/etc/traefik/traefik.yaml",
+            "/etc/traefik/traefik.yml",
+            "/home/a/.config/traefik.toml",
+            "/home/a/.config/traefik.yaml",
+            "/home/a/.config/traefik.yml",
+            "./traefik.toml",
+            "./traefik.yaml",
+            "./traefik.yml",
+        ]
+    );
 }
 
 #[test]

@@ -49,7 +49,10 @@ fn request<'a>(host: &'a str, path: &'a str) -> RequestView<'a> {
         method: b"GET",
         host: host.as_bytes(),
         path: path.as_bytes(),
+        query: b"",
         fields: FieldLines::default(),
+        client: IpAddr::from([10, 1, 2, 3]),
+        is_trusted: false,
     }
 }
 
@@ -135,6 +138,53 @@ fn a_header_matches_when_any_line_of_that_name_equals() {
         ("missing", "", false),
     ] {
         assert_eq!(takes(header(name, value), &view), want, "{name}: {value}");
+    }
+}
+
+#[test]
+fn every_other_matcher_means_what_it_means_under_traefik() {
+    let rule = |text: &str| sundew_config::rule::parse(text).unwrap();
+    let get = |host, path, query: &'static str| RequestView {
+        query: query.as_bytes(),
+        ..request(host, path)
+    };
+    for (text, view, want) in [
+        ("HostRegexp(`^a\\.`)", get("A.test:80", "/", ""), true),
+        ("HostRegexp(`^A`)", get("A.test", "/", ""), false),
+        ("HostRegexp(`test$`)", get("a.test.", "/", ""), false),
+        ("HostRegexp(`.`)", get("", "/", ""), false),
+        ("PathRegexp(`b+/c$`)", get("a", "/abb/c", ""), true),
+        ("PathRegexp(`^b`)", get("a", "/abb/c", ""), false),
+        ("Query(`k`, `v w`)", get("a", "/", "x=1&k=v+w"), true),
+        ("Query(`k`)", get("a", "/", "k"), true),
+        ("Query(`k`)", get("a", "/", "k=v"), false),
+        ("QueryRegexp(`k`, `^v.w$`)", get("a", "/", "k=0&k=v%20w"), true),
+        ("QueryRegexp(`k`, `^v$`)", get("a", "/", "k=vv"), false),
+        ("ClientIP(`10.1.0.0/16`)", get("a", "/", ""), true),
+        ("ClientIP(`10.1.2.3`)", get("a", "/", ""), true),
+        ("ClientIP(`10.1.2.4`)", get("a", "/", ""), false),
+        ("ClientIP(`::/0`)", get("a", "/", ""), false),
+        ("Header(`Host`, `a`)", get("a", "/", ""), false),
+        ("!Header(`Host`, `a`)", get("a", "/", ""), true),
+    ] {
+        assert_eq!(takes(rule(text), &view), want, "{text} for {view:?}");
+    }
+    let mapped = "::ffff:10.1.2.3".parse().unwrap();
+    let view = RequestView { client: mapped, ..request("a", "/") };
+    assert!(takes(rule("ClientIP(`10.1.2.3`)"), &view));
+}
+
+#[test]
+fn what_only_a_trusted_peer_may_say_is_seen_from_one_alone() {
+    let head = b"X-Forwarded-Proto: https\r\n";
+    let spans = [FieldSpan { name_start: 0, name_end: 17, value_start: 19, value_end: 24 }];
+    let view =
+        RequestView { fields: FieldLines { bytes: head, spans: &spans }, ..request("h", "/") };
+    let expression = "HeaderRegexp(`X-Forwarded-Proto`, `s$`)";
+    let pattern = sundew_config::rule::parse(expression).unwrap();
+    for rule in [header("x-forwarded-proto", "https"), pattern] {
+        assert!(!takes(rule.clone(), &view));
+        assert!(takes(rule, &RequestView { is_trusted: true, ..view }));
     }
 }
 
