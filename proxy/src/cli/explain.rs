@@ -222,6 +222,13 @@ fn answer(
     })
 }
 
+/// Whether what `peer` says of its own client is believed.
+fn is_trusted(point: &EntryPoint, peer: IpAddr) -> bool {
+    let trusted = &point.forwarded_headers;
+    let peer = peer.to_canonical();
+    trusted.insecure || trusted.trusted_ips.iter().any(|network| network.contains(&peer))
+}
+
 /// A request that nobody has sent.
 struct Request<'a> {
     head: &'a RequestHead,
@@ -251,7 +258,10 @@ impl Request<'_> {
             method,
             host,
             path: target::routing_path(target.path(), &mut decoded),
+            query: target.path_and_query.get(target.path().len() + 1..).unwrap_or(&[]),
             fields: FieldLines { bytes, spans: head.fields.spans() },
+            client: self.from,
+            is_trusted: is_trusted(point, self.from),
         };
         let found = tables.routes(usize::from(EntryPointIndex(index).0))?.find(&view)?;
         let router = found.router.and_then(|it| model.routers.get(it as usize));
