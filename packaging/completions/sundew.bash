@@ -31,6 +31,9 @@ _sundew() {
             sundew,demo)
                 cmd="sundew__subcmd__demo"
                 ;;
+            sundew,explain)
+                cmd="sundew__subcmd__explain"
+                ;;
             sundew,help)
                 cmd="sundew__subcmd__help"
                 ;;
@@ -93,6 +96,9 @@ _sundew() {
                 ;;
             sundew__subcmd__help,demo)
                 cmd="sundew__subcmd__help__subcmd__demo"
+                ;;
+            sundew__subcmd__help,explain)
+                cmd="sundew__subcmd__help__subcmd__explain"
                 ;;
             sundew__subcmd__help,help)
                 cmd="sundew__subcmd__help__subcmd__help"
@@ -167,7 +173,7 @@ _sundew() {
 
     case "${cmd}" in
         sundew)
-            opts="-h -V --help --version run check config demo servers audit cookie keygen help"
+            opts="-h -V --help --version run check config demo servers audit explain cookie keygen help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -442,8 +448,46 @@ _sundew() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sundew__subcmd__explain)
+            opts="-h --cookie --header --method --from --entry-point --config --lenient --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --cookie)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --method)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --entry-point)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sundew__subcmd__help)
-            opts="run check config demo servers audit cookie keygen help"
+            opts="run check config demo servers audit explain cookie keygen help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -569,6 +613,20 @@ _sundew() {
             return 0
             ;;
         sundew__subcmd__help__subcmd__demo)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sundew__subcmd__help__subcmd__explain)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -32,6 +32,7 @@ complete -c sundew -n "__fish_sundew_needs_command" -f -a "config" -d 'Show the 
 complete -c sundew -n "__fish_sundew_needs_command" -f -a "demo" -d 'Three small servers and sundew in front of them, to watch stickiness work'
 complete -c sundew -n "__fish_sundew_needs_command" -f -a "servers" -d 'Look at the servers of a running sundew, drain them, take them down'
 complete -c sundew -n "__fish_sundew_needs_command" -f -a "audit" -d 'Say which services rely on stickiness, and how safely'
+complete -c sundew -n "__fish_sundew_needs_command" -f -a "explain" -d 'Say which router, service and server a request would come to, and why'
 complete -c sundew -n "__fish_sundew_needs_command" -f -a "cookie" -d 'Say what the value of a sticky cookie means, or make one'
 complete -c sundew -n "__fish_sundew_needs_command" -f -a "keygen" -d 'Write a new key for sealed sticky cookies'
 complete -c sundew -n "__fish_sundew_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -101,6 +102,15 @@ complete -c sundew -n "__fish_sundew_using_subcommand audit" -l fail-on -d 'Exit
 error\t''"
 complete -c sundew -n "__fish_sundew_using_subcommand audit" -l json -d 'Print one JSON object'
 complete -c sundew -n "__fish_sundew_using_subcommand audit" -s h -l help -d 'Print help'
+complete -c sundew -n "__fish_sundew_using_subcommand explain" -l cookie -d 'A cookie that the client sends, as name=value; may be repeated' -r
+complete -c sundew -n "__fish_sundew_using_subcommand explain" -l header -d 'A field that the client sends, as \'Name: value\'; may be repeated' -r
+complete -c sundew -n "__fish_sundew_using_subcommand explain" -l method -d 'The request\'s method' -r
+complete -c sundew -n "__fish_sundew_using_subcommand explain" -l from -d 'The client\'s address' -r
+complete -c sundew -n "__fish_sundew_using_subcommand explain" -l entry-point -d 'The entry point; without it those with the URL\'s port, or else all, in their order' -r
+complete -c sundew -n "__fish_sundew_using_subcommand explain" -l config -d 'The static file; without one, what `sundew run` would read' -r -F
+complete -c sundew -n "__fish_sundew_using_subcommand explain" -l lenient -d 'Judge as `sundew run --lenient` does'
+complete -c sundew -n "__fish_sundew_using_subcommand explain" -l json -d 'For programs'
+complete -c sundew -n "__fish_sundew_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c sundew -n "__fish_sundew_using_subcommand cookie; and not __fish_seen_subcommand_from explain make help" -s h -l help -d 'Print help'
 complete -c sundew -n "__fish_sundew_using_subcommand cookie; and not __fish_seen_subcommand_from explain make help" -f -a "explain" -d 'Which service and server a value means, in which format, and how old it is'
 complete -c sundew -n "__fish_sundew_using_subcommand cookie; and not __fish_seen_subcommand_from explain make help" -f -a "make" -d 'Print a cookie, as `name=value`, that pins to a server'
@@ -118,15 +128,16 @@ complete -c sundew -n "__fish_sundew_using_subcommand cookie; and __fish_seen_su
 complete -c sundew -n "__fish_sundew_using_subcommand cookie; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sundew -n "__fish_sundew_using_subcommand keygen" -l force -d 'Replace the file: values sealed with its key are void then'
 complete -c sundew -n "__fish_sundew_using_subcommand keygen" -s h -l help -d 'Print help'
-complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit cookie keygen help" -f -a "run" -d 'Serve until told to stop'
-complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit cookie keygen help" -f -a "check" -d 'Validate a static file with all it refers to, a dynamic file alone, or both in one'
-complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit cookie keygen help" -f -a "config" -d 'Show the effective configuration, or the schemas of its files'
-complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit cookie keygen help" -f -a "demo" -d 'Three small servers and sundew in front of them, to watch stickiness work'
-complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit cookie keygen help" -f -a "servers" -d 'Look at the servers of a running sundew, drain them, take them down'
-complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit cookie keygen help" -f -a "audit" -d 'Say which services rely on stickiness, and how safely'
-complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit cookie keygen help" -f -a "cookie" -d 'Say what the value of a sticky cookie means, or make one'
-complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit cookie keygen help" -f -a "keygen" -d 'Write a new key for sealed sticky cookies'
-complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit cookie keygen help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit explain cookie keygen help" -f -a "run" -d 'Serve until told to stop'
+complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit explain cookie keygen help" -f -a "check" -d 'Validate a static file with all it refers to, a dynamic file alone, or both in one'
+complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit explain cookie keygen help" -f -a "config" -d 'Show the effective configuration, or the schemas of its files'
+complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit explain cookie keygen help" -f -a "demo" -d 'Three small servers and sundew in front of them, to watch stickiness work'
+complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit explain cookie keygen help" -f -a "servers" -d 'Look at the servers of a running sundew, drain them, take them down'
+complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit explain cookie keygen help" -f -a "audit" -d 'Say which services rely on stickiness, and how safely'
+complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit explain cookie keygen help" -f -a "explain" -d 'Say which router, service and server a request would come to, and why'
+complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit explain cookie keygen help" -f -a "cookie" -d 'Say what the value of a sticky cookie means, or make one'
+complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit explain cookie keygen help" -f -a "keygen" -d 'Write a new key for sealed sticky cookies'
+complete -c sundew -n "__fish_sundew_using_subcommand help; and not __fish_seen_subcommand_from run check config demo servers audit explain cookie keygen help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sundew -n "__fish_sundew_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "show" -d 'Print every value that counts, defaults too, and where each comes from'
 complete -c sundew -n "__fish_sundew_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "schema" -d 'Print the JSON Schema of a kind of file'
 complete -c sundew -n "__fish_sundew_using_subcommand help; and __fish_seen_subcommand_from servers" -f -a "list" -d 'State, health, requests in flight and pins seen of every server'

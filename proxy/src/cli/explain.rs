@@ -252,9 +252,9 @@ impl Request<'_> {
             host,
             path: target::routing_path(target.path(), &mut decoded),
             query: target.path_and_query.get(target.path().len() + 1..).unwrap_or(&[]),
+            fields: FieldLines { bytes, spans: head.fields.spans() },
             client: self.from,
             is_trusted: point.forwarded_headers.is_trusted(self.from),
-            fields: FieldLines { bytes, spans: head.fields.spans() },
         };
         let found = tables.routes(usize::from(EntryPointIndex(index).0))?.find(&view)?;
         let router = found.router.and_then(|it| model.routers.get(it as usize));

@@ -69,7 +69,8 @@ struct BalancerTable {
     sticky: Option<StickyTable>,
     beyond: Option<Box<Beyond>>,
     pace: Option<Box<Pace>>,
-    overflow: Overflow,
+    /// Where its servers have a cap.
+    overflow: Option<Overflow>,
 }
 
 #[derive(Debug)]
@@ -263,7 +264,7 @@ fn balancer_table(
         sticky: cookie.map(|it| StickyTable::new(it, members, Level::Server).with_seal(it, name)),
         beyond: Beyond::new(cookie, &balancer.sticky_rules, shares),
         pace,
-        overflow: balancer.load.in_flight.map_or(Overflow::default(), |it| it.overflow),
+        overflow: balancer.load.in_flight.map(|it| it.overflow),
     }
 }
 

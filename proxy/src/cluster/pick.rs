@@ -377,6 +377,7 @@ impl Servers<'_> {
 
     /// Who takes a new client: servers that are warming up take part in some picks only, unless
     /// there is nobody else.
+    #[inline(never)]
     fn next(&self) -> Option<u16> {
         let Self { table, trail, .. } = self;
         let choose = |eligible: &dyn Fn(u16) -> bool| {
@@ -390,14 +391,19 @@ impl Servers<'_> {
         warm.or_else(|| choose(&|member| self.takes_new(member)))
     }
 
-    /// Why nobody takes a new client.
+    /// Why nobody takes a new client. With a cap it is for want of room if anybody might: there may
+    /// be some again by now.
+    #[cold]
     fn nobody(&self) -> PickError {
-        let (table, trail) = (self.table, self.trail);
-        let mut all = (0_u16..).zip(&table.servers);
-        let waits = |(member, server): (u16, &Rc<Server>)| {
-            server.takes_new() && server.is_full() && !trail.has_tried(self.service, member)
+        let might = |(member, server): (u16, &Rc<Server>)| {
+            server.takes_new() && !self.trail.has_tried(self.service, member)
         };
-        if all.any(waits) { PickError::Full(table.overflow) } else { trail.nobody() }
+        match self.table.overflow {
+            Some(overflow) if (0..).zip(&self.table.servers).any(might) => {
+                PickError::Full(overflow)
+            }
+            _ => self.trail.nobody(),
+        }
     }
 }
 
@@ -407,10 +413,11 @@ impl Members for Servers<'_> {
     }
 
     fn can_serve(&self, member: u16) -> bool {
-        // One that is full is left only where that is asked for.
-        let has_room = |it: &Server| !it.is_full() || self.table.overflow != Overflow::Redispatch;
-        self.is(member, |it| it.is_up() && has_room(it))
+        self.is(member, Server::is_up)
             && !self.trail.has_tried(self.service, member)
+            // One that is full is left only where that is asked for.
+            && (self.table.overflow != Some(Overflow::Redispatch)
+                || !self.is(member, Server::is_full))
     }
 
     fn takes_new(&self, member: u16) -> bool {
@@ -437,8 +444,10 @@ fn pick_server(
     let Some(member) = claim.member.or_else(|| servers.next()) else {
         return Err(servers.nobody());
     };
-    if servers.is(member, Server::is_full) {
-        return Err(PickError::Full(table.overflow));
+    if let Some(overflow) = table.overflow
+        && servers.is(member, Server::is_full)
+    {
+        return Err(PickError::Full(overflow));
     }
     if let Some(pace) = table.pace.as_deref() {
         pace.note_request(member);

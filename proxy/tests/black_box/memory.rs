@@ -1,5 +1,7 @@
 //! The limit of memory (http1 G7) and what one stalled reader costs (G3).
 
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +13,7 @@ use crate::support::{
 on_both_drivers!(
     g7_bodies_are_refused_at_95_percent_and_requests_at_98_until_memory_is_free,
     g7_without_a_limit_nothing_is_refused,
+    g7_auto_is_the_limit_of_the_control_group,
     g3_a_stalled_reader_costs_no_more_than_64_kib,
 );
 
@@ -98,6 +101,68 @@ fn g7_bodies_are_refused_at_95_percent_and_requests_at_98_until_memory_is_free(d
     assert_eq!(upload.response().status, 200);
     let said = proxy.log().lines().filter(|line| line.contains("MiB:")).count();
     assert!(said <= 4, "{said} changes:\n{}", proxy.log());
+}
+
+/// A control group with a limit of memory; `None` where this user cannot make one.
+struct Group(PathBuf);
+
+impl Group {
+    fn new(name: &str) -> Option<Self> {
+        // Version 1 has its memory in a hierarchy of its own.
+        for (root, limit) in
+            [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")]
+        {
+            let folder = PathBuf::from(root).join(format!("{name}-{}", std::process::id()));
+            if fs::create_dir(&folder).is_err() {
+                continue;
+            }
+            let group = Self(folder);
+            let bytes = (LIMIT_MIB * 1024 * 1024).to_string();
+            if fs::write(group.0.join(limit), bytes).is_ok() {
+                return Some(group);
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // The kernel lets go of a process a moment after it was waited for.
+        let end = Instant::now() + Duration::from_secs(2);
+        while fs::remove_dir(&self.0).is_err() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn g7_auto_is_the_limit_of_the_control_group(driver: Driver) {
+    let Some(group) = Group::new(&format!("sundew-test-{driver:?}")) else {
+        eprintln!("skipped: no control group can be made here");
+        return;
+    };
+    let origin = Origin::named("a");
+    let join = format!("echo $$ > {}/cgroup.procs; exec \"$0\" \"$@\"", group.0.display());
+    let proxy = Setup::new(driver, app(&[&origin.url()]))
+        .settings(&LIMITS.replace("96MiB", "auto"))
+        .launched_by(&["sh", "-c", &join])
+        .start();
+    assert_eq!(Client::fetch(proxy.address(), "/").status, 200);
+    let mut hogs = Hogs { proxy: &proxy, clients: Vec::new() };
+    // What of the resident set is the binary's file does not count.
+    for percent in 70..140 {
+        if proxy.log().contains("requests with a body to come are answered 503") {
+            break;
+        }
+        hogs.grow_to(percent);
+    }
+    proxy.wait_for_log("requests with a body to come are answered 503");
+    let mut upload = Client::connect(proxy.address());
+    upload.send(POST);
+    expect_503(&upload.response());
+    drop(hogs);
+    proxy.wait_for_log("all requests are served");
+    drop(proxy);
 }
 
 fn g7_without_a_limit_nothing_is_refused(driver: Driver) {
