@@ -15,7 +15,6 @@ pub struct Service {
 
 /// The kinds of service.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "most services are load balancers")]
 pub enum ServiceKind {
     /// Chooses a server.
     LoadBalancer(LoadBalancer),

@@ -208,7 +208,7 @@ fn answer(
     let names = || points.iter().map(|(_, it)| it.name.as_str()).collect::<Vec<_>>().join(", ");
     Ok(match found {
         Some((point, (mut answer, is_served))) => {
-            answer["entryPoint"] = json!(point);
+            note(&mut answer, "entryPoint", json!(point));
             (answer, is_served)
         }
         None => (
@@ -282,13 +282,13 @@ impl Request<'_> {
                 self.pick(tables, model, (root, sources), &mut answer)
             }
             RouterTarget::LeftOut => {
-                answer["status"] = json!(404);
-                answer["why"] = json!("its service is wrong and was left out");
+                note(&mut answer, "status", json!(404));
+                note(&mut answer, "why", json!("its service is wrong and was left out"));
                 false
             }
             RouterTarget::Ping => {
-                answer["status"] = json!(200);
-                answer["why"] = json!("sundew answers it itself");
+                note(&mut answer, "status", json!(200));
+                note(&mut answer, "why", json!("sundew answers it itself"));
                 true
             }
         };
@@ -304,29 +304,36 @@ impl Request<'_> {
         answer: &mut Value,
     ) -> bool {
         let name = |it: ServiceIndex| model.service(it).map_or("", |it| it.name.as_str());
-        answer["service"] = json!(name(root));
+        note(answer, "service", json!(name(root)));
         let mut trail = Trail::default();
         trail.set_client(self.from);
         let Pick { service, server, outcome } = match tables.pick(root, sources, &mut trail) {
             Ok(pick) => pick,
             Err(error) => {
                 let (status, why) = refusal(error);
-                answer["status"] = json!(status);
-                answer["why"] = json!(why);
+                note(answer, "status", json!(status));
+                note(answer, "why", json!(why));
                 return false;
             }
         };
         let url = tables.server(service, server).map_or("", |it| &it.url);
-        answer["balancer"] = json!(name(service));
-        answer["server"] = json!(url);
-        answer["stickyStatus"] = json!(outcome.as_str());
-        answer["why"] = json!(reason(outcome));
+        note(answer, "balancer", json!(name(service)));
+        note(answer, "server", json!(url));
+        note(answer, "stickyStatus", json!(outcome.as_str()));
+        note(answer, "why", json!(reason(outcome)));
         let lines: Vec<u8> = trail.set_cookie_lines(tables).collect::<Vec<_>>().concat();
         let lines = String::from_utf8_lossy(&lines).into_owned();
         let cookies: Vec<&str> =
             lines.lines().filter_map(|line| line.strip_prefix("Set-Cookie: ")).collect();
-        answer["setCookie"] = json!(cookies);
+        note(answer, "setCookie", json!(cookies));
         true
+    }
+}
+
+/// Adds something to what is known.
+fn note(answer: &mut Value, key: &str, value: Value) {
+    if let Some(known) = answer.as_object_mut() {
+        known.insert(key.to_owned(), value);
     }
 }
 
@@ -377,10 +384,10 @@ fn in_words(answer: &Value) -> String {
         ("why", "why"),
         ("setCookie", "sets cookie"),
     ] {
-        let values = match &answer[key] {
-            Value::Null => continue,
-            Value::Array(values) => values.clone(),
-            value => vec![value.clone()],
+        let values = match answer.get(key) {
+            None | Some(Value::Null) => continue,
+            Some(Value::Array(values)) => values.clone(),
+            Some(value) => vec![value.clone()],
         };
         for value in values {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
