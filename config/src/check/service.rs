@@ -179,7 +179,7 @@ impl<'a> Services<'a> {
                 .passive_health_check
                 .as_ref()
                 .map(|it| passive_health_check(it, &at.key("passiveHealthCheck"))),
-            load,
+            load: Box::new(load),
         })
     }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::Diagnostics;
 use crate::check;
 use crate::model::{
-    AccessLogOptions, Admin, EntryPoint, EntryPointIndex, LoadBalancer, LoadRules, LogLevel,
-    LogOptions, Model, Router, RouterTarget, Service, ServiceIndex, ServiceKind, Settings,
-    StaticModel, StickyCookie, StickyRules, Strategy, TransportIndex,
+    AccessLogOptions, Admin, EntryPoint, EntryPointIndex, LoadBalancer, LogLevel, LogOptions,
+    Model, Router, RouterTarget, Service, ServiceIndex, ServiceKind, Settings, StaticModel,
+    StickyCookie, StickyRules, Strategy, TransportIndex,
 };
 use crate::rule::{Matcher, Rule};
 use crate::source::{At, Reports, Source};
@@ -44,7 +44,7 @@ pub fn from_flags(flags: &FlagOptions) -> Result<(StaticModel, Model), Diagnosti
         transport: TransportIndex(0),
         strategy: Strategy::Wrr,
         passive_health_check: None,
-        load: LoadRules::default(),
+        load: Box::default(),
     };
     let diagnostics = reports.into_diagnostics();
     if !diagnostics.is_empty() {

@@ -66,7 +66,7 @@ pub struct LoadBalancer {
     /// Ejection of servers that fail requests, off when `None`.
     pub passive_health_check: Option<PassiveHealthCheck>,
     /// What it does about load, beyond Traefik.
-    pub load: LoadRules,
+    pub load: Box<LoadRules>,
 }
 
 /// `loadBalancer.strategy`.

@@ -1,5 +1,6 @@
 //! The static configuration: read once at start; a change needs a restart.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -77,6 +78,15 @@ pub struct ForwardedHeaders {
     pub trusted_ips: Vec<IpNet>,
     /// `notAppendXForwardedFor`.
     pub not_append_forwarded_for: bool,
+}
+
+impl ForwardedHeaders {
+    /// Whether a peer is believed.
+    #[must_use]
+    pub fn is_trusted(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.insecure || self.trusted_ips.iter().any(|network| network.contains(&peer))
+    }
 }
 
 /// `proxyProtocol` of an entry point; nobody is believed unless it is written.

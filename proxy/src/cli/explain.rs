@@ -75,7 +75,7 @@ pub(super) struct ExplainArguments {
 }
 
 /// Answers the question.
-pub(super) fn explain(arguments: ExplainArguments, flags: Vec<StaticFlag>) -> ExitCode {
+pub(super) fn explain(arguments: &ExplainArguments, flags: Vec<StaticFlag>) -> ExitCode {
     let (source, warnings) = match static_source(arguments.config.clone(), flags) {
         Ok(chosen) => chosen,
         Err(code) => return code,
@@ -89,7 +89,7 @@ pub(super) fn explain(arguments: ExplainArguments, flags: Vec<StaticFlag>) -> Ex
         }
     };
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    match answer(initial, &arguments, now_s) {
+    match answer(initial, arguments, now_s) {
         Ok((answer, is_served)) => {
             let text = if arguments.json { format!("{answer:#}") } else { in_words(&answer) };
             // Whoever closed standard output still gets the exit code.
@@ -222,13 +222,6 @@ fn answer(
     })
 }
 
-/// Whether what `peer` says of its own client is believed.
-fn is_trusted(point: &EntryPoint, peer: IpAddr) -> bool {
-    let trusted = &point.forwarded_headers;
-    let peer = peer.to_canonical();
-    trusted.insecure || trusted.trusted_ips.iter().any(|network| network.contains(&peer))
-}
-
 /// A request that nobody has sent.
 struct Request<'a> {
     head: &'a RequestHead,
@@ -261,7 +254,7 @@ impl Request<'_> {
             query: target.path_and_query.get(target.path().len() + 1..).unwrap_or(&[]),
             fields: FieldLines { bytes, spans: head.fields.spans() },
             client: self.from,
-            is_trusted: is_trusted(point, self.from),
+            is_trusted: point.forwarded_headers.is_trusted(self.from),
         };
         let found = tables.routes(usize::from(EntryPointIndex(index).0))?.find(&view)?;
         let router = found.router.and_then(|it| model.routers.get(it as usize));

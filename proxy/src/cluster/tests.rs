@@ -7,8 +7,8 @@ mod strategies;
 use std::net::SocketAddr;
 
 use sundew_config::model::{
-    Endpoint, LoadRules, Server as ModelServer, Service, StickyCookie, StickyRules, Strategy,
-    TransportIndex, WeightedChild,
+    Endpoint, Server as ModelServer, Service, StickyCookie, StickyRules, Strategy, TransportIndex,
+    WeightedChild,
 };
 
 use super::*;
@@ -48,7 +48,7 @@ fn balancer(name: &str, cookie_name: &str, urls: &[(&str, u32)]) -> Service {
         transport: TransportIndex(0),
         strategy: Strategy::Wrr,
         passive_health_check: None,
-        load: LoadRules::default(),
+        load: Box::default(),
     };
     Service { name: name.into(), kind: ServiceKind::LoadBalancer(balancer) }
 }

@@ -81,7 +81,7 @@ impl Shared {
     /// The client is another one than the peer that connected.
     fn set_peer(&mut self, peer: SocketAddr) {
         let trusted = &self.entry.forwarded;
-        self.is_trusted = is_among(peer, trusted.insecure, &trusted.trusted_ips);
+        self.is_trusted = trusted.is_trusted(peer.ip());
         self.peer = peer;
         self.peer_text = PeerText::new(peer.ip());
     }
@@ -130,7 +130,7 @@ impl Connection {
         entry.connections.set(entry.connections.get() + 1);
         let shared = Shared {
             watch: local.watches.add(stream.fd()),
-            is_trusted: is_among(peer, entry.forwarded.insecure, &entry.forwarded.trusted_ips),
+            is_trusted: entry.forwarded.is_trusted(peer.ip()),
             entry,
             peer,
             peer_text: PeerText::new(peer.ip()),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sundew_config::model::{
-    Endpoint, HealthCheck, HealthMode, LoadBalancer, LoadRules, Model, Server, Service,
-    ServiceKind, StickyRules, Strategy, TransportIndex,
+    Endpoint, HealthCheck, HealthMode, LoadBalancer, Model, Server, Service, ServiceKind,
+    StickyRules, Strategy, TransportIndex,
 };
 
 /// A server at `http://host[:port][/path]`.
@@ -58,7 +58,7 @@ pub(super) fn service(name: &str, check: Option<HealthCheck>, urls: &[&str]) -> 
         transport: TransportIndex(0),
         strategy: Strategy::Wrr,
         passive_health_check: None,
-        load: LoadRules::default(),
+        load: Box::default(),
     };
     Service { name: name.into(), kind: ServiceKind::LoadBalancer(balancer) }
 }

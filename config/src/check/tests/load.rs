@@ -27,7 +27,7 @@ fn checked(body: &str) -> Result<LoadRules, Vec<String>> {
         Err(found) => Err(lines(&found, &format!("{}/", folder.path().display()))),
         Ok(model) => {
             let ServiceKind::LoadBalancer(balancer) = &model.services[0].kind else { panic!() };
-            Ok(balancer.load.clone())
+            Ok(*balancer.load.clone())
         }
     }
 }

@@ -14,7 +14,7 @@ const NOW_S: u64 = 1_800_000_000;
 
 fn ruled(mut service: Service, load: LoadRules) -> Service {
     let ServiceKind::LoadBalancer(balancer) = &mut service.kind else { panic!() };
-    balancer.load = load;
+    balancer.load = Box::new(load);
     service
 }
 
