@@ -75,7 +75,7 @@ pub(super) struct ExplainArguments {
 }
 
 /// Answers the question.
-pub(super) fn explain(arguments: ExplainArguments, flags: Vec<StaticFlag>) -> ExitCode {
+pub(super) fn explain(arguments: &ExplainArguments, flags: Vec<StaticFlag>) -> ExitCode {
     let (source, warnings) = match static_source(arguments.config.clone(), flags) {
         Ok(chosen) => chosen,
         Err(code) => return code,
@@ -89,7 +89,7 @@ pub(super) fn explain(arguments: ExplainArguments, flags: Vec<StaticFlag>) -> Ex
         }
     };
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    match answer(initial, &arguments, now_s) {
+    match answer(initial, arguments, now_s) {
         Ok((answer, is_served)) => {
             let text = if arguments.json { format!("{answer:#}") } else { in_words(&answer) };
             // Whoever closed standard output still gets the exit code.
@@ -208,7 +208,7 @@ fn answer(
     let names = || points.iter().map(|(_, it)| it.name.as_str()).collect::<Vec<_>>().join(", ");
     Ok(match found {
         Some((point, (mut answer, is_served))) => {
-            answer["entryPoint"] = json!(point);
+            note(&mut answer, "entryPoint", json!(point));
             (answer, is_served)
         }
         None => (
@@ -275,13 +275,13 @@ impl Request<'_> {
                 self.pick(tables, model, (root, sources), &mut answer)
             }
             RouterTarget::LeftOut => {
-                answer["status"] = json!(404);
-                answer["why"] = json!("its service is wrong and was left out");
+                note(&mut answer, "status", json!(404));
+                note(&mut answer, "why", json!("its service is wrong and was left out"));
                 false
             }
             RouterTarget::Ping => {
-                answer["status"] = json!(200);
-                answer["why"] = json!("sundew answers it itself");
+                note(&mut answer, "status", json!(200));
+                note(&mut answer, "why", json!("sundew answers it itself"));
                 true
             }
         };
@@ -297,29 +297,36 @@ impl Request<'_> {
         answer: &mut Value,
     ) -> bool {
         let name = |it: ServiceIndex| model.service(it).map_or("", |it| it.name.as_str());
-        answer["service"] = json!(name(root));
+        note(answer, "service", json!(name(root)));
         let mut trail = Trail::default();
         trail.set_client(self.from);
         let Pick { service, server, outcome } = match tables.pick(root, sources, &mut trail) {
             Ok(pick) => pick,
             Err(error) => {
                 let (status, why) = refusal(error);
-                answer["status"] = json!(status);
-                answer["why"] = json!(why);
+                note(answer, "status", json!(status));
+                note(answer, "why", json!(why));
                 return false;
             }
         };
         let url = tables.server(service, server).map_or("", |it| &it.url);
-        answer["balancer"] = json!(name(service));
-        answer["server"] = json!(url);
-        answer["stickyStatus"] = json!(outcome.as_str());
-        answer["why"] = json!(reason(outcome));
+        note(answer, "balancer", json!(name(service)));
+        note(answer, "server", json!(url));
+        note(answer, "stickyStatus", json!(outcome.as_str()));
+        note(answer, "why", json!(reason(outcome)));
         let lines: Vec<u8> = trail.set_cookie_lines(tables).collect::<Vec<_>>().concat();
         let lines = String::from_utf8_lossy(&lines).into_owned();
         let cookies: Vec<&str> =
             lines.lines().filter_map(|line| line.strip_prefix("Set-Cookie: ")).collect();
-        answer["setCookie"] = json!(cookies);
+        note(answer, "setCookie", json!(cookies));
         true
+    }
+}
+
+/// Adds something to what is known.
+fn note(answer: &mut Value, key: &str, value: Value) {
+    if let Some(known) = answer.as_object_mut() {
+        known.insert(key.to_owned(), value);
     }
 }
 
@@ -370,10 +377,10 @@ fn in_words(answer: &Value) -> String {
         ("why", "why"),
         ("setCookie", "sets cookie"),
     ] {
-        let values = match &answer[key] {
-            Value::Null => continue,
-            Value::Array(values) => values.clone(),
-            value => vec![value.clone()],
+        let values = match answer.get(key) {
+            None | Some(Value::Null) => continue,
+            Some(Value::Array(values)) => values.clone(),
+            Some(value) => vec![value.clone()],
         };
         for value in values {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

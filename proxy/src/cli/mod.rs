@@ -75,7 +75,7 @@ pub fn main() -> ExitCode {
         Verb::Config(arguments) => config::config(arguments, flags),
         Verb::Demo(arguments) => demo::demo(&arguments),
         Verb::Audit(arguments) => audit::audit(&arguments),
-        Verb::Explain(arguments) => explain::explain(arguments, flags),
+        Verb::Explain(arguments) => explain::explain(&arguments, flags),
         Verb::Servers(arguments) => servers::servers(arguments),
         Verb::Cookie(arguments) => cookie::cookie(&arguments),
         Verb::Keygen(arguments) => keygen::keygen(&arguments),
