@@ -47,12 +47,6 @@ const ROUTER_MISTAKES: Cases<'static> = &[
            write a rule such as Host(`example.com`)"],
     ),
     (
-        "a matcher to come",
-        "{rule: 'ClientIP(`10.0.0.0/8`)', service: app}",
-        &["f.yml:3:15: http.routers.r.rule: not supported by sundew yet: `ClientIP` \
-           at column 1 of the rule; remove it"],
-    ),
-    (
         "the old syntax",
         "{rule: 'Host(`a`)', service: app, ruleSyntax: v2}",
         &["f.yml:3:54: http.routers.r.ruleSyntax: not supported by sundew yet: v2; \
