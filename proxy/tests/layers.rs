@@ -8,8 +8,8 @@ use std::{env, fs};
 /// down only; `conn` is the one conductor.
 const LAYERS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    // Besides what it starts, it says what cookies mean.
-    ("cli", &["control", "sticky", "observe", "sys"]),
+    // Besides what it starts, it says what cookies mean and which router takes a request.
+    ("cli", &["control", "sticky", "route", "http1", "observe", "sys"]),
     ("control", &["worker", "observe", "sys"]),
     (
         "worker",

@@ -198,6 +198,22 @@ fn explain_in<'m>(service: &'m Service, value: &[u8], now_s: u64) -> Option<Expl
     })
 }
 
+/// The server or child that a cookie of this name and value pins to, and why it is taken; `None`
+/// when it pins to nothing that is there.
+pub(super) fn pin(
+    service: &Service,
+    name: &str,
+    value: &[u8],
+    now_s: u64,
+) -> Option<(String, String)> {
+    let found = explain_in(service, value, now_s)?;
+    let cookie = Sticky::new(service)?.cookie;
+    let is_named = cookie.name == name || cookie.previous_names.iter().any(|it| it == name);
+    let server = found.server.filter(|_| is_named && found.is_taken)?;
+    let why = format!("{} by the cookie `{name}` ({})", found.status, found.format);
+    Some((server.to_owned(), why))
+}
+
 /// Whether the hash value of a member spells this number.
 fn spells(member: &str, number: u64) -> bool {
     format!("{number:016x}").as_bytes() == current_value(member)

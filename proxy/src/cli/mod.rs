@@ -5,6 +5,7 @@ mod audit;
 mod check;
 mod cookie;
 mod demo;
+mod explain;
 mod keygen;
 mod run;
 mod servers;
@@ -45,6 +46,7 @@ enum Verb {
     Servers(servers::ServersArguments),
     Audit(audit::AuditArguments),
     Cookie(cookie::CookieArguments),
+    Explain(explain::ExplainArguments),
     Keygen(keygen::KeygenArguments),
 }
 
@@ -66,6 +68,7 @@ pub fn main() -> ExitCode {
         Verb::Audit(arguments) => audit::audit(&arguments),
         Verb::Servers(arguments) => servers::servers(arguments),
         Verb::Cookie(arguments) => cookie::cookie(&arguments),
+        Verb::Explain(arguments) => explain::explain(&arguments),
         Verb::Keygen(arguments) => keygen::keygen(&arguments),
     }
 }

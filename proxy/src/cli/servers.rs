@@ -139,6 +139,16 @@ fn list(service: Option<String>, window: &str, way: &Way) -> Result<String, Stri
     Ok(table(&all))
 }
 
+/// The servers of a service as a running sundew sees them; `None` when none answers.
+pub(super) fn of_service(
+    socket: Option<PathBuf>,
+    config: Option<PathBuf>,
+    service: &str,
+) -> Option<Value> {
+    let door = Way { socket, config, json: false }.door().ok()?;
+    get(&door, &format!("/api/http/services/{}/servers", encoded(service))).ok()
+}
+
 /// Every service that has servers.
 fn services(door: &Door) -> Result<Vec<String>, String> {
     let Value::Object(mut raw) = get(door, "/api/rawdata")? else { return Ok(Vec::new()) };

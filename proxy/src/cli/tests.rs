@@ -31,6 +31,8 @@ fn every_documented_way_to_call_it_is_accepted() {
         "keygen --force a.key",
         "cookie explain 7ada663d74f94374 --config traefik.yml",
         "cookie explain --config traefik.yml --json -ada663d74f94374",
+        "explain http://a:8080/b?c --config traefik.yml --json --lenient --socket s",
+        "explain http://a/ --cookie sid=1 --header X-A:1 --header X-B:2 --method PUT --from ::1 --config t",
         "cookie make app http://a --config traefik.yml --json --lenient",
     ] {
         assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
