@@ -64,3 +64,7 @@ faults *arguments:
 soak minutes="10" *arguments:
     cargo build --release --workspace
     loadtest/scripts/soak.py {{minutes}} {{arguments}}
+
+# The JSON Schemas, the reference, the man pages and the shell completions, from the code.
+generate:
+    SUNDEW_GENERATE=1 cargo test --package sundew-config --package sundew --lib up_to_date

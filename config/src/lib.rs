@@ -9,12 +9,19 @@
 pub mod audit;
 mod check;
 pub mod diagnostic;
+pub mod effective;
+#[cfg(test)]
+mod generated;
 pub mod key_file;
 pub mod load;
 pub mod model;
 mod provider;
 mod raw;
+#[cfg(test)]
+mod reference;
 pub mod rule;
+pub mod schema;
+mod shape;
 mod source;
 
 pub use check::duration_of;

@@ -5,8 +5,11 @@
 //! command line.
 
 mod flags;
+mod show;
+mod sources;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -15,6 +18,9 @@ use std::sync::Arc;
 use serde_yaml::Value;
 
 pub use flags::{FlagOptions, from_flags};
+pub use show::effective;
+pub use sources::StaticSource;
+pub use written::{StaticFlag, take_static_flags};
 
 use crate::audit::{self, Audit};
 use crate::check::{self, DynamicFile, EntryPoints, Statics};
@@ -55,10 +61,10 @@ pub struct Reload {
     pub restart_needed: Vec<String>,
 }
 
-/// Remembers the static file, and the last good content of each dynamic one.
+/// Remembers where the static part comes from, and the last good content of each dynamic one.
 #[derive(Debug)]
 pub struct Loader {
-    static_file: PathBuf,
+    static_source: StaticSource,
     options: Options,
     statics: Statics,
     /// The static part as written at the start.
@@ -75,8 +81,18 @@ impl Loader {
     /// # Errors
     /// Every problem of all files, when one of them is an error.
     pub fn open(static_file: &Path, options: Options) -> Result<(Self, Initial), Diagnostics> {
-        let root =
-            file::parse(static_file, Role::Static, options.lenient).map_err(|it| vec![it])?;
+        Self::open_source(StaticSource::File(static_file.to_owned()), options)
+    }
+
+    /// As [`Loader::open`], from wherever the static part is.
+    ///
+    /// # Errors
+    /// As [`Loader::open`].
+    pub fn open_source(
+        static_source: StaticSource,
+        options: Options,
+    ) -> Result<(Self, Initial), Diagnostics> {
+        let root = static_source.parse(options.lenient).map_err(|it| vec![it])?;
         let whole = Whole::load(root, options);
         let (model, diagnostics) = whole.model(options, false);
         if has_error(&diagnostics) {
@@ -86,8 +102,7 @@ impl Loader {
         let initial = Initial { statics: statics.model.clone(), model, diagnostics };
         let good = files.into_iter().map(|it| (it.source.file.clone(), it)).collect();
         let static_value = root.source.value.clone();
-        let static_file = static_file.to_owned();
-        Ok((Self { static_file, options, statics, static_value, good, keys }, initial))
+        Ok((Self { static_source, options, statics, static_value, good, keys }, initial))
     }
 
     /// Reads everything again. In directory mode a bad file keeps its own last good content.
@@ -96,7 +111,7 @@ impl Loader {
     /// Every problem; nothing changes then.
     pub fn reload(&mut self) -> Result<Reload, Diagnostics> {
         let lenient = self.options.lenient;
-        let root = file::parse(&self.static_file, Role::Static, lenient).map_err(|it| vec![it])?;
+        let root = self.static_source.parse(lenient).map_err(|it| vec![it])?;
         let reports = Reports::new(lenient);
         root.diagnostics.iter().cloned().for_each(|it| reports.push(it));
         let fresh = check::statics(&root.root, &At::root(&root.source, &reports));
@@ -175,7 +190,7 @@ impl Loader {
                 target.filter(|_| file.is_symlink()).and_then(|it| it.parent().map(Path::to_owned)),
             );
         };
-        add_parent(&self.static_file);
+        self.static_source.as_file().into_iter().for_each(&mut add_parent);
         self.keys.paths().for_each(&mut add_parent);
         match self.statics.model.file_provider.as_ref().map(|it| &it.source) {
             Some(FileSource::File(file)) => add_parent(file),
@@ -255,7 +270,9 @@ fn dynamic_files(
     let paths = match statics.file_provider.as_ref().map(|it| &it.source) {
         None => Vec::new(),
         Some(FileSource::File(file)) => vec![file.clone()],
-        Some(FileSource::Directory(directory)) => file::walk(directory)?.files,
+        Some(FileSource::Directory(directory)) => {
+            file::walk(directory).map_err(|it| named_by(it, directory, "directory", root))?.files
+        }
     };
     let own = root.source.file.canonicalize().ok();
     let is_own = |path: &Path| own.is_some() && path.canonicalize().ok() == own;
@@ -263,10 +280,29 @@ fn dynamic_files(
     for path in paths.iter().filter(|it| !is_own(it)) {
         match file::parse(path, Role::Dynamic, lenient) {
             Ok(parsed) => files.push(Arc::new(parsed)),
-            Err(problem) => broken.push(problem),
+            Err(problem) => broken.push(named_by(problem, path, "filename", root)),
         }
     }
     Ok((files, broken))
+}
+
+/// The problem of a whole file or directory, with the place that names it in the static part.
+fn named_by(problem: Diagnostic, path: &Path, key: &str, root: &Parsed) -> Diagnostic {
+    let reports = Reports::new(false);
+    let at = At::root(&root.source, &reports).keys(&["providers", "file", key]);
+    let is_whole = problem.place.line == 0 && problem.help.is_empty();
+    if !is_whole || problem.place.file != path || at.value().is_none() {
+        return problem;
+    }
+    let place = at.place();
+    let mut help = format!("`{key}` names it at {}", place.file.display());
+    if place.line > 0 {
+        help.push_str(&format!(":{}:{}", place.line, place.column));
+    }
+    if path.is_relative() {
+        help.push_str("; it is looked for in the working directory");
+    }
+    Diagnostic { help, ..problem }
 }
 
 /// The key files that the dynamic parts name.
@@ -341,7 +377,13 @@ pub struct CheckReport {
 /// Checks a static file with all that it refers to, a dynamic file alone, or both in one.
 #[must_use]
 pub fn check(file: &Path, options: Options) -> CheckReport {
-    let (model, diagnostics) = read(file, options, true);
+    check_source(&StaticSource::File(file.to_owned()), options)
+}
+
+/// As [`check`], from wherever the static part is.
+#[must_use]
+pub fn check_source(source: &StaticSource, options: Options) -> CheckReport {
+    let (model, diagnostics) = read(source, options, true);
     CheckReport { diagnostics, routers: model.routers.len(), services: model.services.len() }
 }
 
@@ -350,12 +392,13 @@ pub fn check(file: &Path, options: Options) -> CheckReport {
 /// # Errors
 /// Every problem, when one of them is an error.
 pub fn model(file: &Path, options: Options) -> Result<Model, Diagnostics> {
-    let (model, diagnostics) = read(file, options, false);
+    let source = StaticSource::File(file.to_owned());
+    let (model, diagnostics) = read(&source, options, false);
     if has_error(&diagnostics) { Err(diagnostics) } else { Ok(model) }
 }
 
-fn read(file: &Path, options: Options, is_check: bool) -> (Model, Diagnostics) {
-    let root = match file::parse(file, Role::Static, options.lenient) {
+fn read(source: &StaticSource, options: Options, is_check: bool) -> (Model, Diagnostics) {
+    let root = match source.parse(options.lenient) {
         Ok(root) => root,
         Err(problem) => return (Model::default(), vec![problem]),
     };

@@ -128,6 +128,9 @@ impl Source {
 /// Names that a misspelled one is compared with.
 const CANDIDATES_MAX: usize = 2000;
 
+/// Names that are listed when none is close.
+const NAMES_LISTED_MAX: usize = 5;
+
 /// Problems kept of each severity: a hostile file must not fill the log.
 pub(crate) const REPORTS_MAX: usize = 1000;
 
@@ -147,6 +150,19 @@ struct Kept {
     warnings: usize,
 }
 
+impl Kept {
+    /// Whether something that holds the key is wrong at the very same place: what is missing below
+    /// a value that could not be read is no second mistake.
+    fn is_echo(&self, it: &Diagnostic) -> bool {
+        it.place.line > 0
+            && it.path.char_indices().any(|(end, letter)| {
+                let above = it.path.get(..end).unwrap_or_default();
+                matches!(letter, '.' | '[')
+                    && self.wrong.contains(&(it.place.clone(), above.to_owned()))
+            })
+    }
+}
+
 impl Reports {
     /// An empty list.
     pub(crate) fn new(lenient: bool) -> Self {
@@ -162,7 +178,9 @@ impl Reports {
                 if diagnostic.place.line == 0 {
                     key.1.push_str(&diagnostic.message);
                 }
-                kept.wrong.len() < REPORTS_MAX && kept.wrong.insert(key)
+                kept.wrong.len() < REPORTS_MAX
+                    && !kept.is_echo(&diagnostic)
+                    && kept.wrong.insert(key)
             }
             Severity::Warning => {
                 kept.warnings += 1;
@@ -229,6 +247,12 @@ pub(crate) struct At<'a> {
     source: &'a Source,
     reports: &'a Reports,
     path: KeyPath,
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)
+    }
 }
 
 impl<'a> At<'a> {
@@ -362,6 +386,23 @@ impl<'a> At<'a> {
             .filter(|(distance, _)| *distance <= far)
             .min_by_key(|(distance, _)| *distance)
             .map_or_else(String::new, |(_, it)| format!("did you mean `{it}`?"))
+    }
+
+    /// As [`At::did_you_mean`], or what there is to choose from.
+    pub(crate) fn one_of<'c>(
+        &self,
+        written: &str,
+        candidates: impl Iterator<Item = &'c str> + Clone,
+    ) -> String {
+        let close = self.did_you_mean(written, candidates.clone());
+        let mut names: Vec<&str> = candidates.take(CANDIDATES_MAX).collect();
+        if !close.is_empty() || names.is_empty() {
+            return close;
+        }
+        names.sort_unstable();
+        let more = if names.len() > NAMES_LISTED_MAX { " and more" } else { "" };
+        names.truncate(NAMES_LISTED_MAX);
+        format!("there is `{}`{more}", names.join("`, `"))
     }
 
     /// Accepted, but probably not meant.

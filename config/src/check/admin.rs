@@ -67,7 +67,7 @@ fn prometheus(
 fn metrics_entry_point(name: &str, points: &[EntryPoint], at: &At<'_>) -> Option<EntryPointIndex> {
     let found = index_of(points, name);
     if found.is_none() {
-        let help = at.did_you_mean(name, points.iter().map(|it| it.name.as_str()));
+        let help = at.one_of(name, points.iter().map(|it| it.name.as_str()));
         at.error(format!("there is no entry point `{name}`"), help);
     } else if points.iter().all(|it| it.name == name || it.name == INTERNAL_NAME) {
         let help = "give metrics an entry point of their own: routers cannot share it";

@@ -1,13 +1,13 @@
 //! The dynamic parts of all files → [`Model`]: merges them, then checks routers and what they use.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::service::Services;
 use super::transport::{DEFAULT_NAME, transport};
 use crate::key_file::KeyFiles;
 use crate::model::{
-    EntryPoint, EntryPointIndex, Model, Router, RouterTarget, StaticModel, Transport,
-    TransportIndex,
+    EntryPoint, EntryPointIndex, Model, Router, RouterTarget, Service, ServiceKind, StaticModel,
+    Transport, TransportIndex,
 };
 use crate::raw;
 use crate::rule;
@@ -128,10 +128,55 @@ pub(crate) fn dynamic(
         .collect();
     if is_check {
         for (name, found) in services.found.iter().filter(|it| !services.used.contains(it.0)) {
-            found.at.warning(format!("no router uses the service `{name}`"), "");
+            found.at.note(format!("no router uses the service `{name}`"));
+        }
+        unused_transports(&named, &transports, &services.checked);
+        // Without any router the reason lies elsewhere.
+        if !routers.is_empty() {
+            unused_entry_points(files, entry_points, &routers, reports);
         }
     }
     Model { routers, services: services.checked, transports }
+}
+
+fn unused_transports(
+    named: &BTreeMap<&str, Found<'_, raw::ServersTransport>>,
+    transports: &[Transport],
+    services: &[Service],
+) {
+    let balancers = services.iter().filter_map(|it| match &it.kind {
+        ServiceKind::LoadBalancer(balancer) => Some(balancer.transport.0),
+        _ => None,
+    });
+    let used: HashSet<u16> = balancers.collect();
+    for (index, transport) in (0..).zip(transports).filter(|(index, _)| !used.contains(index)) {
+        let found = transport.name.strip_suffix("@file").and_then(|it| named.get(it));
+        if let Some(found) = found.filter(|_| index > 0) {
+            found.at.note("no service uses this transport");
+        }
+    }
+}
+
+/// Says which entry points would answer everything with 404.
+fn unused_entry_points(
+    files: &[DynamicFile<'_>],
+    known: EntryPoints<'_>,
+    routers: &[Router],
+    reports: &Reports,
+) {
+    let (EntryPoints::Known { statics, .. }, Some(root)) = (known, files.first()) else { return };
+    let ping = statics.ping.as_ref().and_then(|it| it.entry_point);
+    for (position, point) in statics.entry_points.iter().enumerate() {
+        let Ok(index) = u16::try_from(position).map(EntryPointIndex) else { return };
+        let is_used = ping == Some(index)
+            || statics.admin.owns(index)
+            || routers.iter().any(|it| it.entry_points.contains(&index));
+        let at = At::root(root.source, reports).keys(&["entryPoints", &point.name]);
+        let redirects = at.keys(&["http", "redirections"]).value().is_some();
+        if !is_used && !redirects && at.value().is_some() {
+            at.note("no router is on this entry point");
+        }
+    }
 }
 
 fn transports(
@@ -220,7 +265,7 @@ fn router_entry_points(
             Some(known) if indexes.contains(&known) => {}
             Some(known) => indexes.push(known),
             None => {
-                let help = at.did_you_mean(name, points.iter().map(|it| it.name.as_str()));
+                let help = at.one_of(name, points.iter().map(|it| it.name.as_str()));
                 list.index(index).wrong(format!("there is no entry point `{name}`"), help);
             }
         }

@@ -58,7 +58,7 @@ impl<'a> Services<'a> {
     /// when it exists and was left out.
     pub(super) fn find(&mut self, name: &str, at: &At<'_>) -> Result<Option<ServiceIndex>, ()> {
         let Some(known) = self.found.get_key_value(name).map(|(known, _)| *known) else {
-            let help = at.did_you_mean(name, self.found.keys().copied());
+            let help = at.one_of(name, self.found.keys().copied());
             at.wrong(format!("there is no service `{name}`"), help);
             return Err(());
         };
@@ -188,8 +188,8 @@ impl<'a> Services<'a> {
         let name = if written.contains('@') { written.to_owned() } else { qualified(written) };
         let index = self.transports.get(&name).copied();
         if index.is_none() {
-            let names = self.transports.keys().map(|it| it.trim_end_matches("@file"));
-            let help = at.did_you_mean(written, names);
+            let names = self.transports.keys().filter_map(|it| it.strip_suffix("@file"));
+            let help = at.one_of(written, names);
             at.key("serversTransport").wrong(format!("there is no transport `{written}`"), help);
         }
         index
@@ -246,7 +246,7 @@ fn strategy(written: Option<&str>, at: &At<'_>) -> Option<Strategy> {
         Some("hrw") => Some(Strategy::Hrw),
         Some("leasttime") => Some(Strategy::LeastTime),
         Some(unknown) => {
-            let help = at.did_you_mean(unknown, ["wrr", "p2c", "hrw", "leasttime"].into_iter());
+            let help = at.one_of(unknown, ["wrr", "p2c", "hrw", "leasttime"].into_iter());
             at.key("strategy").wrong(format!("unknown strategy `{unknown}`"), help);
             None
         }

@@ -128,7 +128,7 @@ fn ping(raw: &raw::Ping, points: &mut Vec<EntryPoint>, at: &At<'_>) -> Ping {
         name => index_of(points, name),
     };
     if entry_point.is_none() {
-        let help = at.did_you_mean(name, points.iter().map(|it| it.name.as_str()));
+        let help = at.one_of(name, points.iter().map(|it| it.name.as_str()));
         at.key("entryPoint").error(format!("there is no entry point `{name}`"), help);
     }
     Ping { entry_point, terminating_status }

@@ -72,7 +72,7 @@ fn the_examples_are_good() {
         (
             "examples/traefik.yml",
             (2, 2),
-            &["examples/traefik.yml:2:1: note: global: accepted, without effect in sundew"],
+            &["examples/traefik.yml:3:1: note: global: accepted, without effect in sundew"],
         ),
         ("examples/app.yml", (2, 2), &[]),
         ("examples/weighted.yml", (1, 3), &[]),
@@ -151,21 +151,34 @@ fn files_that_cannot_be_read_are_named() {
         ("filedir.yml", "providers: {file: {directory: DIR/missing.yml}}"),
         ("neither.yml", "providers: {file: {watch: true}}"),
         ("template.yml", "http: {routers: {r: {rule: \"Host(`{{ x }}`)\"}}}"),
+        ("broken-template.yml", "http:\n  rule: \"{{ env \"A\" }}\"\n"),
         ("kind.conf", ""),
     ]);
     fs::write(files.path("latin.yml"), b"# ok\nna\xefve: 1\n").unwrap();
     let table = [
         ("nothing.yml", "nothing.yml: no such file"),
-        ("missing.yml", "app.yml: no such file"),
-        ("dir.yml", "d.yml: a directory where a file is expected"),
-        ("nodir.yml", "nowhere: no such directory"),
-        ("filedir.yml", "missing.yml: a file where a directory is expected"),
+        ("missing.yml", "app.yml: no such file; `filename` names it at missing.yml:1:30"),
+        (
+            "dir.yml",
+            "d.yml: a directory where a file is expected; `filename` names it at dir.yml:1:30",
+        ),
+        ("nodir.yml", "nowhere: no such directory; `directory` names it at nodir.yml:1:31"),
+        (
+            "filedir.yml",
+            "missing.yml: a file where a directory is expected; \
+             `directory` names it at filedir.yml:1:31",
+        ),
         ("latin.yml", "latin.yml:2:3: not UTF-8; save it as UTF-8"),
         ("kind.conf", "kind.conf: unknown kind of file; name it .yml, .yaml or .toml"),
         (
             "neither.yml",
             "neither.yml:1:13: providers.file: neither `filename` nor `directory`; \
              write one of them",
+        ),
+        (
+            "broken-template.yml",
+            "broken-template.yml:2:10: `{{` starts a Go template, which sundew does not run; \
+             write the result of the template into the file",
         ),
         (
             "template.yml",
@@ -213,7 +226,10 @@ fn a_reload_takes_the_new_content_or_nothing() {
         assert!(has_error(&loader.reload().unwrap_err()), "{bad}");
     }
     fs::remove_file(files.path("app.yml")).unwrap();
-    assert_eq!(files.lines(&loader.reload().unwrap_err()), ["app.yml: no such file"]);
+    assert_eq!(
+        files.lines(&loader.reload().unwrap_err()),
+        ["app.yml: no such file; `filename` names it at s.yml:1:30"]
+    );
     // Comments only: valid, and no router is left.
     files.write("app.yml", "# nothing\n");
     let reload = loader.reload().unwrap();

@@ -38,13 +38,26 @@ fn read(file: &Path, role: Role, lenient: bool) -> Result<Parsed, Broken> {
     if role == Role::Dynamic {
         refuse_template(&text)?;
     }
-    let source = Source::parse(file, &text)?;
+    let source = Source::parse(file, &text).map_err(|broken| {
+        // A template is seldom valid YAML, and what the parser says of it helps nobody.
+        let template = refuse_template(&text).err();
+        template.filter(|it| it.mark.line <= broken.mark.line).unwrap_or(broken)
+    })?;
     if source.root_keys().any(raw::is_dynamic_key) {
         refuse_template(&text)?;
     }
     let reports = Reports::new(lenient);
     let root = raw::read(&source.value, &At::root(&source, &reports), role);
     Ok(Parsed { source, root, diagnostics: reports.into_diagnostics() })
+}
+
+/// Everything that reading a text as a static file finds, before any check of its meaning.
+#[cfg(test)]
+pub(crate) fn of_text(file: &Path, text: &str) -> Diagnostics {
+    let source = Source::parse(file, text).unwrap();
+    let reports = Reports::new(false);
+    raw::read(&source.value, &At::root(&source, &reports), Role::Static);
+    reports.into_diagnostics()
 }
 
 fn whole_file(message: impl Into<String>, help: &str) -> Broken {

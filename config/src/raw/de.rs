@@ -21,7 +21,7 @@ const SWITCHES: [&str; 7] =
     ["accessLog", "api", "ping", "sticky", "cookie", "propagation", "prometheus"];
 
 /// Keys at the top of a file that are its dynamic part.
-const DYNAMIC_KEYS: [&str; 4] = ["http", "tcp", "udp", "tls"];
+pub(crate) const DYNAMIC_KEYS: [&str; 4] = ["http", "tcp", "udp", "tls"];
 
 /// What a file is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,11 @@ pub(crate) fn is_static_key(key: &str) -> bool {
     // The answer is in `fields`; reading nothing has no other result.
     let _ = Root::deserialize(FieldNames(&mut fields));
     fields.iter().any(|it| it.eq_ignore_ascii_case(key)) && !is_dynamic_key(key)
+}
+
+/// Whether a bare `true` or `false` may stand at the key.
+pub(crate) fn is_switch(key: &str) -> bool {
+    SWITCHES.iter().any(|it| it.eq_ignore_ascii_case(key))
 }
 
 /// Asks a struct for its fields, and reads nothing.
@@ -126,7 +131,7 @@ impl<'v, 'a> De<'v, 'a> {
 }
 
 /// As Go prints it, which is what Traefik reads numbers and booleans from.
-fn scalar_text(value: &Value) -> Option<String> {
+pub(crate) fn scalar_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(flag) => Some(flag.to_string()),
@@ -149,7 +154,7 @@ fn kind_of(value: &Value) -> String {
 }
 
 /// `strconv.ParseBool`.
-fn parse_bool(text: &str) -> Option<bool> {
+pub(crate) fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
@@ -256,8 +261,7 @@ impl<'de> Deserializer<'de> for De<'_, '_> {
         let entries = match &*self.value {
             Value::Mapping(mapping) => struct_entries(mapping, self.top, fields, &self.at),
             scalar => {
-                let is_switch = SWITCHES.iter().any(|it| it.eq_ignore_ascii_case(name));
-                if !is_switch || matches!(scalar, Value::Sequence(_)) {
+                if !is_switch(name) || matches!(scalar, Value::Sequence(_)) {
                     self.at.error(format!("expected a mapping, found {}", kind_of(scalar)), "");
                 }
                 Vec::new()

@@ -32,6 +32,16 @@ pub(super) fn parse(text: &str) -> Result<(Value, Node), Broken> {
     Ok((value, root))
 }
 
+/// What to do about the mistakes that are made most.
+fn fix(what: &str) -> &'static str {
+    match what {
+        _ if what.contains("tab") => "indent with blanks instead of tabs",
+        _ if what.contains("trailing content") => "quote the whole value, or escape the quote",
+        _ if what.contains("mapping values") => "quote a value that holds `: `",
+        _ => "",
+    }
+}
+
 fn mark_of(line: usize, column: usize) -> Mark {
     let number = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
     Mark { line: number(line), column: number(column) }
@@ -102,7 +112,7 @@ impl Places {
             let (event, span) = event.map_err(|error| {
                 let at = error.marker();
                 let mark = mark_of(at.line(), at.col() + 1);
-                Broken::new(mark, format!("not valid YAML: {}", error.info()), "")
+                Broken::new(mark, format!("not valid YAML: {}", error.info()), fix(error.info()))
             })?;
             if matches!(event, Event::DocumentEnd) {
                 break;

@@ -210,9 +210,19 @@ pub(super) fn first_line(command: &mut Command) -> String {
         Ok(done) => {
             let text = [done.stdout, done.stderr].concat();
             let text = String::from_utf8_lossy(&text);
-            text.lines().find(|line| !line.trim().is_empty()).unwrap_or("unknown").trim().into()
+            let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+            without_folder(line.unwrap_or("unknown")).into()
         }
         Err(why) => why.to_string(),
+    }
+}
+
+/// Envoy begins with the path that it was started by, which is of no use to a reader.
+fn without_folder(line: &str) -> &str {
+    let program = line.split(' ').next().unwrap_or(line);
+    match program.rfind('/') {
+        Some(slash) if program.starts_with('/') => line.get(slash + 1..).unwrap_or(line),
+        _ => line,
     }
 }
 

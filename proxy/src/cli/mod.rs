@@ -3,16 +3,22 @@
 
 mod audit;
 mod check;
+mod config;
 mod cookie;
 mod demo;
 mod explain;
+#[cfg(test)]
+mod generated;
 mod keygen;
 mod run;
 mod servers;
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use sundew_config::load::{StaticFlag, StaticSource, take_static_flags};
 use sundew_config::{Diagnostics, Severity};
 
 use crate::control::run::{Ending, StartError, in_order};
@@ -42,6 +48,7 @@ struct Arguments {
 enum Verb {
     Run(run::RunArguments),
     Check(check::CheckArguments),
+    Config(config::ConfigArguments),
     Demo(demo::DemoArguments),
     Servers(servers::ServersArguments),
     Audit(audit::AuditArguments),
@@ -53,7 +60,8 @@ enum Verb {
 /// Runs the verb that the process's arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let (line, flags) = static_flags(std::env::args_os().collect());
+    let arguments = match Arguments::try_parse_from(line) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Nothing is left to say it to when that fails too.
@@ -62,8 +70,9 @@ pub fn main() -> ExitCode {
         }
     };
     match arguments.verb {
-        Verb::Run(arguments) => run::run(arguments),
-        Verb::Check(arguments) => check::check(&arguments),
+        Verb::Run(arguments) => run::run(arguments, flags),
+        Verb::Check(arguments) => check::check(arguments, flags),
+        Verb::Config(arguments) => config::config(arguments, flags),
         Verb::Demo(arguments) => demo::demo(&arguments),
         Verb::Audit(arguments) => audit::audit(&arguments),
         Verb::Servers(arguments) => servers::servers(arguments),
@@ -72,6 +81,47 @@ pub fn main() -> ExitCode {
         Verb::Keygen(arguments) => keygen::keygen(&arguments),
     }
 }
+
+/// Verbs that take Traefik's static keys as flags.
+const CONFIGURED: [&str; 3] = ["run", "check", "config"];
+
+/// Takes the static keys out of the arguments of a verb that reads a configuration.
+fn static_flags(line: Vec<OsString>) -> (Vec<OsString>, Vec<StaticFlag>) {
+    let verb = line.get(1).and_then(|it| it.to_str()).unwrap_or_default();
+    let words: Option<Vec<String>> = line.iter().map(|it| it.to_str().map(str::to_owned)).collect();
+    match words {
+        Some(words) if CONFIGURED.contains(&verb) => {
+            let (rest, flags) = take_static_flags(words);
+            (rest.into_iter().map(OsString::from).collect(), flags)
+        }
+        _ => (line, Vec::new()),
+    }
+}
+
+/// Where the static part is: the named file, a usual one, flags or the environment.
+fn static_source(
+    file: Option<PathBuf>,
+    flags: Vec<StaticFlag>,
+) -> Result<(StaticSource, Diagnostics), ExitCode> {
+    let variables: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    match StaticSource::choose(file, flags, &variables) {
+        Ok(Some(chosen)) => Ok(chosen),
+        Ok(None) => {
+            eprintln!("{NOTHING_TO_READ}");
+            Err(ExitCode::from(2))
+        }
+        Err(problems) => {
+            print(&problems);
+            Err(ExitCode::FAILURE)
+        }
+    }
+}
+
+const NOTHING_TO_READ: &str = "\
+error: no configuration: name a file, or write static keys as flags (--entryPoints.web.address=:80)
+or as variables (TRAEFIK_ENTRYPOINTS_WEB_ADDRESS=:80, or SUNDEW_…); --help tells more";
 
 /// Prints diagnostics to standard error in the order of their places.
 fn print(diagnostics: &Diagnostics) {

@@ -4,22 +4,26 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use sundew_config::load::{FlagOptions, Loader, Options, from_flags};
+use sundew_config::load::{FlagOptions, Loader, Options, StaticFlag, StaticSource, from_flags};
 use sundew_config::{Diagnostics, Severity};
 
-use super::{count, exit_code, print};
+use super::{count, exit_code, print, static_source};
 use crate::control::run::{Plan, run as run_plan};
 
 const AFTER_HELP: &str = "\
 Examples:
   sundew run --config traefik.yml
   sundew run --config traefik.yml --lenient --workers 4
+  sundew run --entryPoints.web.address=:80 --providers.file.filename=/etc/sundew/app.yml
   sundew run --listen 127.0.0.1:8080 --server http://127.0.0.1:9001 --server http://127.0.0.1:9002
   sundew run --listen :80 --server http://app:8080 --cookie srv_id
-  sundew run --listen :80 --server http://app:8080 --no-sticky";
+  sundew run --listen :80 --server http://app:8080 --no-sticky
+
+Without --config: /etc/sundew/sundew.yml, or the file that Traefik would find (also .yaml, .toml);
+else static keys as flags; else as variables, TRAEFIK_ENTRYPOINTS_WEB_ADDRESS or SUNDEW_….";
 
 const USAGE: &str = "\
-sundew run --config FILE [--lenient] [--workers N]
+sundew run [--config FILE | --STATIC.KEY=VALUE...] [--lenient] [--workers N]
        sundew run --listen ADDR... --server URL... [--cookie NAME | --no-sticky] [--workers N]";
 
 /// Serve until told to stop.
@@ -31,7 +35,6 @@ pub(super) struct RunArguments {
         long,
         value_name = "FILE",
         aliases = ["configFile", "configfile"],
-        required_unless_present_all = ["listen", "server"],
         conflicts_with_all = ["listen", "server", "cookie", "no_sticky"]
     )]
     config: Option<PathBuf>,
@@ -62,9 +65,22 @@ pub(super) struct RunArguments {
 }
 
 /// Loads, then runs until the process is to end.
-pub(super) fn run(arguments: RunArguments) -> ExitCode {
+pub(super) fn run(arguments: RunArguments, flags: Vec<StaticFlag>) -> ExitCode {
     let workers = arguments.workers;
-    let mut plan = match load(arguments) {
+    let is_short = !arguments.listen.is_empty();
+    if is_short && !flags.is_empty() {
+        eprintln!("error: --listen and --server have no place beside static keys as flags");
+        return ExitCode::from(2);
+    }
+    let loaded = if is_short {
+        load_short(arguments)
+    } else {
+        match static_source(arguments.config, flags) {
+            Ok((source, warnings)) => load(source, arguments.lenient, warnings),
+            Err(code) => return code,
+        }
+    };
+    let mut plan = match loaded {
         Ok(plan) => plan,
         Err(diagnostics) => {
             print(&diagnostics);
@@ -79,17 +95,17 @@ pub(super) fn run(arguments: RunArguments) -> ExitCode {
     exit_code(run_plan(plan, |_| {}))
 }
 
-fn load(arguments: RunArguments) -> Result<Plan, Diagnostics> {
-    if let Some(file) = &arguments.config {
-        let options = Options { lenient: arguments.lenient };
-        let (loader, initial) = Loader::open(file, options)?;
-        return Ok(Plan {
-            statics: initial.statics,
-            model: initial.model,
-            loader: Some(loader),
-            diagnostics: initial.diagnostics,
-        });
-    }
+fn load(
+    source: StaticSource,
+    lenient: bool,
+    mut diagnostics: Diagnostics,
+) -> Result<Plan, Diagnostics> {
+    let (loader, initial) = Loader::open_source(source, Options { lenient })?;
+    diagnostics.extend(initial.diagnostics);
+    Ok(Plan { statics: initial.statics, model: initial.model, loader: Some(loader), diagnostics })
+}
+
+fn load_short(arguments: RunArguments) -> Result<Plan, Diagnostics> {
     let (statics, model) = from_flags(&FlagOptions {
         listen: arguments.listen,
         servers: arguments.server,

@@ -25,6 +25,12 @@ fn every_documented_way_to_call_it_is_accepted() {
         "run --listen :80 --server http://a --no-sticky",
         "check traefik.yml",
         "check traefik.yml --lenient",
+        "check traefik.yml --json --fail-on warning",
+        "check --short",
+        "config show traefik.yml --json --lenient",
+        "config show --yaml",
+        "config schema dynamic",
+        "run",
         "demo",
         "demo --listen 127.0.0.1:0 --chaos --workers 1",
         "keygen /etc/sundew/a.key",
@@ -42,7 +48,6 @@ fn every_documented_way_to_call_it_is_accepted() {
 #[test]
 fn contradictions_are_bad_usage() {
     for (line, want) in [
-        ("run", ErrorKind::MissingRequiredArgument),
         ("run --listen :80", ErrorKind::MissingRequiredArgument),
         ("run --server http://a", ErrorKind::MissingRequiredArgument),
         ("run --config f --server http://a", ErrorKind::ArgumentConflict),
@@ -51,7 +56,6 @@ fn contradictions_are_bad_usage() {
         ("run --listen :80 --server http://a --cookie c --no-sticky", ErrorKind::ArgumentConflict),
         ("run --config f --workers 0", ErrorKind::ValueValidation),
         ("run --config f --workers many", ErrorKind::ValueValidation),
-        ("check", ErrorKind::MissingRequiredArgument),
         ("keygen", ErrorKind::MissingRequiredArgument),
         ("cookie explain abc", ErrorKind::MissingRequiredArgument),
         ("cookie make app --config f", ErrorKind::MissingRequiredArgument),
@@ -67,5 +71,60 @@ fn bad_usage_exits_2_and_help_and_version_exit_0() {
         let words = std::iter::once("sundew").chain(line.split_whitespace());
         Arguments::try_parse_from(words).unwrap_err().exit_code()
     };
-    assert_eq!((code("run"), code("--help"), code("--version")), (2, 0, 0));
+    assert_eq!((code("run --listen :80"), code("--help"), code("--version")), (2, 0, 0));
+}
+
+#[test]
+fn static_keys_are_taken_out_of_the_verbs_that_read_a_configuration() {
+    let split = |line: &str| {
+        let words = std::iter::once("sundew").chain(line.split_whitespace());
+        let (rest, flags) = static_flags(words.map(OsString::from).collect());
+        (rest.len() - 1, flags.len())
+    };
+    assert_eq!(split("run --ping --log.level=DEBUG --workers 2"), (3, 2));
+    assert_eq!(split("check --ping --json"), (2, 1));
+    assert_eq!(split("demo --ping"), (2, 0));
+}
+
+/// The manual's pages: one for the program, one for each verb, one for each verb of a verb.
+fn pages(command: &clap::Command, name: &str, out: &mut Vec<(String, String)>) {
+    let mut page = Vec::new();
+    let titled = command.clone().display_name(name.to_owned());
+    clap_mangen::Man::new(titled).render(&mut page).unwrap();
+    out.push((format!("{name}.1"), with_examples(&String::from_utf8(page).unwrap())));
+    for verb in command.get_subcommands().filter(|it| it.get_name() != "help") {
+        pages(verb, &format!("{name}-{}", verb.get_name()), out);
+    }
+}
+
+/// Lines of examples stay lines.
+fn with_examples(page: &str) -> String {
+    let Some((before, extra)) = page.split_once(".SH EXTRA\n") else { return page.to_owned() };
+    let (examples, after) = match extra.split_once(".SH ") {
+        Some((examples, after)) => (examples, format!(".SH {after}")),
+        None => (extra, String::new()),
+    };
+    format!("{before}.SH EXAMPLES\n.nf\n{examples}.fi\n{after}")
+}
+
+#[test]
+fn the_manual_and_the_completions_are_up_to_date() {
+    let mut command = Arguments::command();
+    command.build();
+    let mut files = Vec::new();
+    pages(&command, "sundew", &mut files);
+    for (name, text) in &files {
+        generated::assert_stored(&format!("../packaging/man/{name}"), text);
+    }
+    let stored = std::fs::read_dir("../packaging/man").unwrap().count();
+    assert_eq!(stored, files.len(), "a page of a verb that is gone: remove it");
+    use clap_complete::{Shell, generate};
+    for (shell, name) in
+        [(Shell::Bash, "sundew.bash"), (Shell::Zsh, "_sundew"), (Shell::Fish, "sundew.fish")]
+    {
+        let mut text = Vec::new();
+        generate(shell, &mut Arguments::command(), "sundew", &mut text);
+        let text = String::from_utf8(text).unwrap();
+        generated::assert_stored(&format!("../packaging/completions/{name}"), &text);
+    }
 }

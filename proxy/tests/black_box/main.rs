@@ -35,6 +35,7 @@ mod retry;
 mod rules;
 mod sealed;
 mod split_points;
+mod static_keys;
 mod sticky;
 mod sticky_cookie;
 mod sticky_options;

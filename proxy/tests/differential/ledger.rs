@@ -100,9 +100,14 @@ impl Sent {
     }
 
     /// How far a report is from what was sent.
-    fn strangeness(&self, seen: &Seen) -> (bool, bool) {
+    fn strangeness(&self, seen: &Seen) -> (bool, bool, bool) {
         let is_refused = seen.markers == Markers::Unknown;
-        (self.method != seen.method, is_refused && !self.may_be_refused())
+        let is_whole_body = seen.witness == Witness::Body;
+        (
+            self.method != seen.method,
+            is_refused && !self.may_be_refused(),
+            is_whole_body && !self.is_accepted(),
+        )
     }
 
     fn is_accepted(&self) -> bool {

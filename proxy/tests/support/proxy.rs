@@ -187,9 +187,15 @@ pub(crate) struct Sundew {
 impl Sundew {
     /// Runs the binary with arguments in a new folder, without waiting for anything.
     pub(crate) fn with_arguments(arguments: &[&str]) -> Self {
+        Self::with_variables(arguments, &[])
+    }
+
+    /// The same, with variables of the environment.
+    pub(crate) fn with_variables(arguments: &[&str], variables: &[(String, String)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = Command::new(binary());
         command.args(arguments).current_dir(folder.path());
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         Self::spawn(command, folder)
     }
 

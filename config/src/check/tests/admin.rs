@@ -67,7 +67,8 @@ fn what_cannot_be_served_is_said() {
                 "an entry point of its own",
                 "metrics: {prometheus: {entryPoint: web, manualRouting: true}}\n",
                 &[
-                    "f.yml:1:36: metrics.prometheus.entryPoint: there is no entry point `web`",
+                    "f.yml:1:36: metrics.prometheus.entryPoint: there is no entry point `web`; \
+                     there is `http`",
                     "f.yml:1:41: metrics.prometheus.manualRouting: not supported by sundew yet; \
                      name an `entryPoint` for metrics alone instead",
                 ],

@@ -121,7 +121,7 @@ const SERVICE_MISTAKES: Cases<'static> = &[
         "http:\n  services:\n    a: {weighted: {services: [{name: zz, weight: -1}]}}\n",
         &[
             "f.yml:3:38: http.services.a.weighted.services[0].name: \
-             there is no service `zz`",
+             there is no service `zz`; there is `a`",
             "f.yml:3:50: http.services.a.weighted.services[0].weight: -1 is not a weight; \
              write 0 (takes part in no rotation) or more",
         ],

@@ -289,7 +289,7 @@ const MISTAKES: Cases<'static> = &[
              `2xx` is not a status code or range; write 200 or 300-399",
             "f.yml:2:79: accessLog.fields.defaultMode: unknown value `kep`; \
              did you mean `keep`?",
-            "f.yml:3:20: ping.entryPoint: there is no entry point `wbe`",
+            "f.yml:3:20: ping.entryPoint: there is no entry point `wbe`; there is `http`",
             "f.yml:4:19: sundew.workers: 0 is out of range; write 1 to 1024",
             "f.yml:4:30: sundew.driver: unknown value `ring`; did you mean `uring`?",
             "f.yml:4:36: sundew.limits: a request line of 8192 bytes does not fit into a head \

@@ -114,7 +114,7 @@ fn words_say_what_the_answer_holds() {
     let words = in_words(&found(&["http://a.test:8080/app"]).unwrap());
     for want in [
         "entry point  web",
-        "router       app@file (priority 37): Host(`a.test`)",
+        "router       app@file (priority 36): Host(`a.test`)",
         "  not        all@file (priority 15): PathPrefix(`/`)",
         "service      app@file",
         "why          no pin: wrr chooses",

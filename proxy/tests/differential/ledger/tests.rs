@@ -51,6 +51,23 @@ fn honest_reports_are_no_finding() {
     assert!(ledger.close().is_none());
 }
 
+/// nginx refuses a host with two dots in a row once it has read the head.
+#[test]
+fn of_two_like_requests_the_accepted_one_has_the_body() {
+    let text = "GET /m/c7k0 HTTP/1.1\r\nHost: x\r\nX-Marker: c7k0\r\n\r\n".repeat(2);
+    let mut ledger = Ledger::default();
+    let answers = [Some(Answered { status: 400, is_from_origin: true }), OK];
+    for (request, answer) in read_connection(text.as_bytes()).0.iter().zip(answers) {
+        ledger.note(Sent::new(7, request, answer));
+    }
+    let reports = reports(&text);
+    for seen in [&reports[0], &reports[2], &reports[3]] {
+        assert!(ledger.see(seen).is_none());
+    }
+    assert_eq!(ledger.unreported(0).count(), 0);
+    assert!(ledger.close().is_none());
+}
+
 #[test]
 fn every_planted_difference_is_found() {
     assert!(planted(|seen| seen.method = "PUT".to_owned()).starts_with("another method"));
