@@ -45,6 +45,8 @@ pub(super) enum Reference<'r> {
     File(&'r str),
     /// `ping@internal`.
     Ping,
+    /// `noop@internal`.
+    Noop,
 }
 
 /// `app` → `app@file`.
@@ -62,8 +64,17 @@ pub(super) fn reference<'r>(written: &'r str, at: &At<'_>) -> Option<Reference<'
         None => Some(Reference::File(written)),
         Some((name, "file")) => Some(Reference::File(name)),
         Some(("ping", "internal")) => Some(Reference::Ping),
-        Some((_, "internal")) => {
-            at.unsupported_what(&format!("`{written}`"), "");
+        Some(("noop", "internal")) => Some(Reference::Noop),
+        Some((name, "internal")) => {
+            let help = match name {
+                "api" => {
+                    "`api: {insecure: true}` and `sundew: {api: {socket: FILE}}` serve the API"
+                }
+                "dashboard" => "there is no dashboard; `sundew servers list` shows the servers",
+                "prometheus" => "`metrics: {prometheus: {entryPoint: NAME}}` serves metrics",
+                _ => "remove the router",
+            };
+            at.unsupported_what(&format!("`{written}`"), help);
             None
         }
         Some((_, provider)) => {
@@ -287,6 +298,7 @@ fn target(
 ) -> RouterTarget {
     match reference(&raw.service, at) {
         None => RouterTarget::LeftOut,
+        Some(Reference::Noop) => RouterTarget::Noop,
         Some(Reference::Ping) => {
             let is_off =
                 matches!(known, EntryPoints::Known { statics, .. } if statics.ping.is_none());

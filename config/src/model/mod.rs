@@ -105,6 +105,8 @@ pub enum RouterTarget {
     Service(ServiceIndex),
     /// `ping@internal`: answered by sundew itself.
     Ping,
+    /// `noop@internal`: 418, for routers whose middlewares answer.
+    Noop,
     /// Its service is wrong by itself and was left out (`--lenient`): 404, as under Traefik.
     LeftOut,
 }

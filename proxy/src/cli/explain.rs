@@ -279,6 +279,11 @@ impl Request<'_> {
                 note(&mut answer, "why", json!("its service is wrong and was left out"));
                 false
             }
+            RouterTarget::Noop => {
+                note(&mut answer, "status", json!(418));
+                note(&mut answer, "why", json!("it names noop@internal"));
+                true
+            }
             RouterTarget::Ping => {
                 note(&mut answer, "status", json!(200));
                 note(&mut answer, "why", json!("sundew answers it itself"));

@@ -85,6 +85,12 @@ impl Connection {
                 exchange.is_internal = true;
                 Ok(Plan::Own(self.pong()))
             }
+            RouterTarget::Noop => Ok(Plan::Own(OwnResponse {
+                status: 418,
+                body: "",
+                kind: BodyKind::Bare,
+                retry_after_s: None,
+            })),
             RouterTarget::LeftOut => Err(ProxyError::NoRouter),
             RouterTarget::Service(service) if !self.has_memory_for(request) => {
                 exchange.service = Some(service);

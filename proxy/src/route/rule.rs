@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use sundew_config::rule::{Matcher, Pattern, Rule};
 
 use super::query;
+use super::table::RequestView;
 use crate::http1::fields::{FieldName, classify};
 
 use crate::observe::access_log::FieldLines;
@@ -27,6 +28,21 @@ pub(super) struct Subject<'a> {
     pub(super) client: IpAddr,
     /// Whether the peer may say who its client is.
     pub(super) is_trusted: bool,
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn new(request: &RequestView<'a>) -> Self {
+        Self {
+            method: request.method,
+            host: bare_host(request.host),
+            host_dotted: without_port(request.host),
+            path: request.path,
+            query: request.query,
+            fields: request.fields,
+            client: request.client.to_canonical(),
+            is_trusted: request.is_trusted,
+        }
+    }
 }
 
 /// One rule.
@@ -196,14 +212,14 @@ fn boxed(text: &str) -> Box<[u8]> {
 }
 
 /// A host without one trailing dot.
-pub(super) fn bare_host(host: &[u8]) -> &[u8] {
+fn bare_host(host: &[u8]) -> &[u8] {
     let host = without_port(host);
     host.strip_suffix(b".").unwrap_or(host)
 }
 
 /// A Host field's value without its port and the brackets of an IPv6 literal.
 /// Traefik keeps the brackets when no port follows, so that no rule matches both forms; ours does.
-pub(super) fn without_port(host: &[u8]) -> &[u8] {
+fn without_port(host: &[u8]) -> &[u8] {
     if let [b'[', rest @ ..] = host {
         return rest.split(|&byte| byte == b']').next().unwrap_or(rest);
     }

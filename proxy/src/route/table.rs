@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use sundew_config::model::{EntryPointIndex, Model, RouterTarget};
 
 use super::index::Index;
-use super::rule::{Compiled, Subject, bare_host, without_port};
+use super::rule::{Compiled, Subject};
 use crate::observe::access_log::FieldLines;
 
 /// What routers look at.
@@ -55,8 +55,8 @@ struct Route {
 /// Path prefix of the built-in router, Traefik's ``PathPrefix(`/ping`)``.
 const PING_PREFIX: &[u8] = b"/ping";
 
-/// Most routers that are asked one after the other. Measured: a look into the index costs as much
-/// as four comparisons of hosts.
+/// Most routers that are asked one after the other: to compare a few hosts is less work than to hash
+/// one.
 const IN_TURN_MAX: usize = 4;
 
 impl RouteTable {
@@ -87,16 +87,7 @@ impl RouteTable {
         if self.has_ping && request.path.starts_with(PING_PREFIX) {
             return Some(RouteMatch { router: None, target: RouterTarget::Ping });
         }
-        let subject = Subject {
-            method: request.method,
-            host: bare_host(request.host),
-            host_dotted: without_port(request.host),
-            path: request.path,
-            query: request.query,
-            fields: request.fields,
-            client: request.client.to_canonical(),
-            is_trusted: request.is_trusted,
-        };
+        let subject = Subject::new(request);
         let route = match &self.index {
             None => self.routes.iter().find(|route| route.rule.matches(&subject)),
             Some(index) => index
@@ -106,6 +97,16 @@ impl RouteTable {
                 .and_then(|rank| self.route(rank)),
         }?;
         Some(RouteMatch { router: Some(route.router), target: route.target })
+    }
+
+    /// Every router whose rule matches, the one that takes `request` first.
+    pub fn all(&self, request: &RequestView<'_>) -> impl Iterator<Item = RouteMatch> {
+        let ping = self.has_ping && request.path.starts_with(PING_PREFIX);
+        let ping = ping.then_some(RouteMatch { router: None, target: RouterTarget::Ping });
+        let subject = Subject::new(request);
+        let matching = self.routes.iter().filter(move |route| route.rule.matches(&subject));
+        ping.into_iter()
+            .chain(matching.map(|it| RouteMatch { router: Some(it.router), target: it.target }))
     }
 
     fn route(&self, rank: u32) -> Option<&Route> {

@@ -39,7 +39,7 @@ fn start(driver: Driver, overflow: &str, max: usize, urls: &[&str]) -> Sundew {
 fn occupy(proxy: &Sundew, origin: &Origin) -> Client {
     let before = origin.requests().len();
     let mut client = Client::connect(proxy.address());
-    client.send(&format!(
+    client.send(format!(
         "GET / HTTP/1.1\r\nHost: a\r\nCookie: sid={}\r\n\r\n",
         pin_of(&origin.url())
     ));

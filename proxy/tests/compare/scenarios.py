@@ -29,6 +29,7 @@ http:
     either: {rule: "(Host(`e1.test`) || Host(`e2.test`)) && Path(`/a b`)", service: plain}
     low: {rule: "Host(`prio.test`)", service: plain, priority: 1}
     high: {rule: "Host(`prio.test`)", service: sticky, priority: 1000}
+    noop: {rule: "Host(`noop.test`)", service: noop@internal}
     any: {rule: "Host(`*.wild.test`)", service: plain}
     p2c: {rule: "Host(`p2c.test`)", service: p2c}
     hrw: {rule: "Host(`hrw.test`)", service: hrw}
@@ -188,6 +189,7 @@ EXCHANGES = [
     get("failover-body-too-long", "failover-short.test", method="POST", body=b"12345"),
     get("failover-refused", "failover-dead.test", method="POST", body=b"12345"),
     get("failover-empty", "failover-empty.test"),
+    get("service-noop", "noop.test"),
     # How a Cookie field is read.
     get("cookie-quoted", "two.test", fields=('Cookie: sid="PIN(B)"',)),
     get("cookie-blanks-around", "two.test", fields=("Cookie:    sid=PIN(B)  ; x=y",)),

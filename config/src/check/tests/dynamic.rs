@@ -32,7 +32,7 @@ const ROUTER_MISTAKES: Cases<'static> = &[
         "a service of Traefik itself",
         "{rule: 'Host(`a`)', service: api@internal}",
         &["f.yml:3:37: http.routers.r.service: not supported by sundew yet: `api@internal`; \
-           remove it, or start with --lenient"],
+           `api: {insecure: true}` and `sundew: {api: {socket: FILE}}` serve the API"],
     ),
     (
         "a bad rule",
@@ -45,6 +45,12 @@ const ROUTER_MISTAKES: Cases<'static> = &[
         "{service: app}",
         &["f.yml:3:5: http.routers.r.rule: the rule is empty at column 1 of the rule; \
            write a rule such as Host(`example.com`)"],
+    ),
+    (
+        "an expression that Go refuses",
+        "{rule: 'PathRegexp(`a**`)', service: app}",
+        &["f.yml:3:15: http.routers.r.rule: the regular expression `a**` cannot be used: \
+           `*` repeats a repetition at column 12 of the rule"],
     ),
     (
         "the old syntax",
@@ -298,6 +304,12 @@ fn lenient_does_not_forgive_what_traefik_refuses() {
     let lines = said(bad, LENIENT);
     let want = "f.yml:1:22: http.routers.r: unknown key `rul`; did you mean `rule`?";
     assert!(lines.iter().any(|it| it == want), "{lines:#?}");
+}
+
+#[test]
+fn noop_is_a_service_of_routers() {
+    let router = "log: {}\nhttp: {routers: {p: {rule: 'Path(`/`)', service: noop@internal}}}\n";
+    assert_eq!(loaded(router, STRICT).model.routers[0].target, RouterTarget::Noop);
 }
 
 #[test]

@@ -99,6 +99,7 @@ pub(super) fn services(view: &View, statics: &StaticModel) -> BTreeMap<String, S
                 model.service(index).is_some_and(|service| service.name == name)
             }
             RouterTarget::Ping => name == "ping@internal",
+            RouterTarget::Noop => name == "noop@internal",
             RouterTarget::LeftOut => false,
         });
         targets.map(|router| router.name.clone()).collect::<Vec<_>>()
