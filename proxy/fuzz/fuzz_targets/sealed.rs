@@ -61,7 +61,7 @@ fuzz_target!(|input: &[u8]| {
         _ => value[at] ^= number(&mut rest, 1) as u8,
     }
     let opened = ours.open(&value);
-    assert_eq!(opened, (value == genuine).then_some(Opened { pin, key: 0 }));
+    assert_eq!(opened, (value == genuine).then_some(Opened { pin, key: 0, nonce }));
 
     let (issued_s, used_s) = (u64::from(issued_s), u64::from(used_s));
     let counts = matches!(ours.standing(pin, now_s), Standing::Fresh | Standing::Aging);
