@@ -40,29 +40,41 @@ pub enum FieldName {
     FramingAlias,
 }
 
+impl FieldName {
+    /// `X-Forwarded-*` and `X-Real-Ip`: says who the client is.
+    #[must_use]
+    pub fn is_forwarded(self) -> bool {
+        use FieldName as F;
+        matches!(
+            self,
+            F::XForwardedFor
+                | F::XForwardedHost
+                | F::XForwardedPort
+                | F::XForwardedProto
+                | F::XForwardedServer
+                | F::XForwardedOther
+                | F::XRealIp
+        )
+    }
+}
+
 /// Whether the proxy alone decides about this field, so that `Connection: name` cannot take it
 /// away (http1 D2).
 #[must_use]
 pub fn is_protected(name: FieldName) -> bool {
     use FieldName as F;
-    matches!(
-        name,
-        F::Authorization
-            | F::ContentLength
-            | F::Cookie
-            | F::Date
-            | F::Expect
-            | F::Forwarded
-            | F::Host
-            | F::SetCookie
-            | F::XForwardedFor
-            | F::XForwardedHost
-            | F::XForwardedPort
-            | F::XForwardedProto
-            | F::XForwardedServer
-            | F::XForwardedOther
-            | F::XRealIp
-    )
+    name.is_forwarded()
+        || matches!(
+            name,
+            F::Authorization
+                | F::ContentLength
+                | F::Cookie
+                | F::Date
+                | F::Expect
+                | F::Forwarded
+                | F::Host
+                | F::SetCookie
+        )
 }
 
 /// Recognises a field name, whatever its case.
@@ -120,13 +132,7 @@ fn classify_alias(name: &[u8]) -> FieldName {
     use FieldName as F;
     match classify(copy) {
         F::ContentLength | F::TransferEncoding => F::FramingAlias,
-        F::XForwardedFor
-        | F::XForwardedHost
-        | F::XForwardedPort
-        | F::XForwardedProto
-        | F::XForwardedServer
-        | F::XForwardedOther
-        | F::XRealIp => F::ForwardedAlias,
+        name if name.is_forwarded() => F::ForwardedAlias,
         _ => F::Other,
     }
 }

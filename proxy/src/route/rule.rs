@@ -10,7 +10,6 @@ use sundew_config::rule::{Matcher, Pattern, Rule};
 use super::query;
 use super::table::RequestView;
 use crate::http1::fields::{FieldName, classify};
-
 use crate::observe::access_log::FieldLines;
 
 /// What rules look at, prepared once per request.
@@ -161,17 +160,9 @@ impl Compiled {
 
 impl HeaderName {
     fn new(text: &str) -> Self {
-        use FieldName as F;
-        let is_forwarded = matches!(
-            classify(text.as_bytes()),
-            F::XForwardedFor
-                | F::XForwardedHost
-                | F::XForwardedPort
-                | F::XForwardedProto
-                | F::XForwardedServer
-                | F::XForwardedOther
-                | F::XRealIp
-        );
+        let class = classify(text.as_bytes());
+        let is_forwarded = class.is_forwarded()
+            || matches!(class, FieldName::Forwarded | FieldName::ForwardedAlias);
         Self { text: boxed(text), is_forwarded }
     }
 

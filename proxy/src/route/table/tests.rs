@@ -180,6 +180,18 @@ fn what_only_a_trusted_peer_may_say_is_seen_from_one_alone() {
     let spans = [FieldSpan { name_start: 0, name_end: 17, value_start: 19, value_end: 24 }];
     let view =
         RequestView { fields: FieldLines { bytes: head, spans: &spans }, ..request("h", "/") };
+    // Whatever else is taken from a peer that is not trusted before its request goes on.
+    let others: [(&[u8], &str); 2] =
+        [(b"Forwarded: for=1", "forwarded"), (b"X_Real_Ip: for=1", "x_real_ip")];
+    for (head, name) in others {
+        let end = u32::try_from(name.len()).unwrap();
+        let spans =
+            [FieldSpan { name_start: 0, name_end: end, value_start: end + 2, value_end: end + 7 }];
+        let view =
+            RequestView { fields: FieldLines { bytes: head, spans: &spans }, ..request("h", "/") };
+        assert!(!takes(header(name, "for=1"), &view), "{name}");
+        assert!(takes(header(name, "for=1"), &RequestView { is_trusted: true, ..view }), "{name}");
+    }
     let expression = "HeaderRegexp(`X-Forwarded-Proto`, `s$`)";
     let pattern = sundew_config::rule::parse(expression).unwrap();
     for rule in [header("x-forwarded-proto", "https"), pattern] {
