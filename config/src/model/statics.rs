@@ -84,9 +84,13 @@ impl ForwardedHeaders {
     /// Whether a peer is believed.
     #[must_use]
     pub fn is_trusted(&self, peer: IpAddr) -> bool {
-        let peer = peer.to_canonical();
-        self.insecure || self.trusted_ips.iter().any(|network| network.contains(&peer))
+        is_believed(peer, self.insecure, &self.trusted_ips)
     }
+}
+
+fn is_believed(peer: IpAddr, everybody: bool, networks: &[IpNet]) -> bool {
+    let peer = peer.to_canonical();
+    everybody || networks.iter().any(|network| network.contains(&peer))
 }
 
 /// `proxyProtocol` of an entry point; nobody is believed unless it is written.
@@ -96,6 +100,14 @@ pub struct ProxyProtocol {
     pub insecure: bool,
     /// Believe these.
     pub trusted_ips: Vec<IpNet>,
+}
+
+impl ProxyProtocol {
+    /// Whether a peer is believed.
+    #[must_use]
+    pub fn is_trusted(&self, peer: IpAddr) -> bool {
+        is_believed(peer, self.insecure, &self.trusted_ips)
+    }
 }
 
 /// `transport.respondingTimeouts`; `None` is no limit.

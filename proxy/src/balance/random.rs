@@ -1,5 +1,7 @@
-//! Random numbers for choices: fast, small, and not for secrets. Seeded by the caller, so that a
-//! test can replay what it saw.
+//! Random numbers for choices: fast, small, and not for secrets. A caller may give the seed,
+//! so that a test can replay what it saw.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 /// SplitMix64 (Steele, Lea and Flood, 2014): 64 bits of state, every output once in a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +12,12 @@ impl Random {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// Seeded by the system, so that workers do not throw the same.
+    #[must_use]
+    pub fn from_system() -> Self {
+        Self(RandomState::new().build_hasher().finish())
     }
 
     /// 64 random bits.

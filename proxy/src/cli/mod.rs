@@ -8,6 +8,7 @@ mod cookie;
 mod demo;
 mod explain;
 #[cfg(test)]
+#[path = "../../../config/src/generated.rs"]
 mod generated;
 mod keygen;
 mod run;

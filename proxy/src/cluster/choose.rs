@@ -4,7 +4,6 @@
 //! decides, and says who is eligible.
 
 use std::cell::{Cell, RefCell};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -36,8 +35,7 @@ impl Scheduler {
             Strategy::P2c => Self::P2c {
                 // A listed difference: one of weight 0 is being emptied, whatever the strategy.
                 members: weights().filter(|it| it.1 > 0).map(|it| it.0).collect(),
-                // Keyed by the system, so workers do not throw the same.
-                random: Cell::new(Random::new(RandomState::new().build_hasher().finish())),
+                random: Cell::new(Random::from_system()),
             },
             Strategy::Hrw => Self::Hrw(Hrw::new(
                 (0..).zip(members).map(|(at, (weight, name))| (at, weight, name)),

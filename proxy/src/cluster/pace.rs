@@ -5,7 +5,6 @@
 //! is admitted and which pins move; never looks at a clock.
 
 use std::cell::Cell;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 
 use sundew_config::model::{LoadBalancer, Rebalance};
@@ -73,8 +72,7 @@ impl Pace {
         });
         let slow_start_ms =
             rules.slow_start.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
-        // Keyed by the system, so workers do not throw the same.
-        let random = Cell::new(Random::new(RandomState::new().build_hasher().finish()));
+        let random = Cell::new(Random::from_system());
         Some(Box::new(Self { slow_start_ms, random, rebalancing }))
     }
 

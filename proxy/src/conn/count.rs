@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ahash::AHashMap;
 use sundew_config::model::{MetricsOptions, Model, ServiceIndex, StaticModel};
 
 use super::Shared;
@@ -79,15 +80,14 @@ impl Counted {
     pub fn follow(&self, model: &Arc<Model>) {
         let mut named = self.named.borrow_mut();
         let before = &named.model;
-        let services = model.services.iter().map(|service| {
-            let at = before.services.iter().position(|it| it.name == service.name);
-            at.and_then(|at| named.services.get(at)).cloned().unwrap_or_default()
-        });
-        let routers = model.routers.iter().map(|router| {
-            let at = before.routers.iter().position(|it| it.name == router.name);
-            at.and_then(|at| named.routers.get(at)).cloned().unwrap_or_default()
-        });
-        let (services, routers) = (services.collect(), routers.collect());
+        let names = before.services.iter().map(|it| it.name.as_str());
+        let kept: AHashMap<_, _> = names.zip(&named.services).collect();
+        let meter = |name: &str| kept.get(name).map(|meter| Rc::clone(meter)).unwrap_or_default();
+        let services = model.services.iter().map(|it| meter(&it.name)).collect();
+        let names = before.routers.iter().map(|it| it.name.as_str());
+        let kept: AHashMap<_, _> = names.zip(&named.routers).collect();
+        let meter = |name: &str| kept.get(name).map(|meter| Rc::clone(meter)).unwrap_or_default();
+        let routers = model.routers.iter().map(|it| meter(&it.name)).collect();
         *named = Named { model: Arc::clone(model), services, routers };
     }
 }

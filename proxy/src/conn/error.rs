@@ -3,6 +3,7 @@
 
 use sundew_config::model::Limits;
 
+use crate::cluster::PickError;
 use crate::http1::framing::FramingError;
 use crate::http1::head::HeadError;
 use crate::http1::respond::{BodyKind, OwnResponse, reason};
@@ -182,6 +183,17 @@ impl From<ConnectError> for ProxyError {
             ConnectError::Refused => Self::ServerRefused,
             ConnectError::Exhausted => Self::Overloaded,
             ConnectError::TimedOut => Self::ServerConnectTimeout,
+        }
+    }
+}
+
+impl From<PickError> for ProxyError {
+    fn from(error: PickError) -> Self {
+        match error {
+            PickError::Refused(status) => Self::PinRefused(status),
+            PickError::NoServer | PickError::Exhausted => Self::NoServer,
+            PickError::FailoverDown => Self::FailoverDown,
+            PickError::Full(_) => Self::ServersFull,
         }
     }
 }

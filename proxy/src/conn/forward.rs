@@ -173,8 +173,7 @@ impl Connection {
                 exchange.retries += 1;
                 Ok(other)
             }
-            Err(PickError::Refused(status)) => Err(ProxyError::PinRefused(status)),
-            Err(PickError::Full(_)) => Err(ProxyError::ServersFull),
+            Err(error @ (PickError::Refused(_) | PickError::Full(_))) => Err(error.into()),
             Err(PickError::NoServer | PickError::Exhausted | PickError::FailoverDown) => {
                 // Nobody is left: the client is told what the first pick meant it to be told.
                 trail.restore_pins();
@@ -234,12 +233,7 @@ impl Connection {
             request.pin_sources(self.shared.local.clock.wall_s()),
             trail,
         );
-        picked.map_err(|nobody| match nobody {
-            PickError::FailoverDown => ProxyError::FailoverDown,
-            PickError::Full(_) => ProxyError::ServersFull,
-            PickError::Refused(status) => ProxyError::PinRefused(status),
-            PickError::NoServer | PickError::Exhausted => ProxyError::NoServer,
-        })
+        picked.map_err(ProxyError::from)
     }
 
     /// Tells the client; mirrors get their copies all the same.

@@ -31,8 +31,6 @@ mod upload;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use ipnet::IpNet;
-
 use address_cap::AddressPlace;
 use exchange::{Exchange, Request};
 use local::{Counters, EntryPointLimits, Local};
@@ -99,12 +97,6 @@ impl Shared {
         let window_ms = self.entry.send_timeout_ms;
         self.watch.enter_while_moving(Phase::Responding, now_ms, window_ms, 1);
     }
-}
-
-/// Whether a peer is among those that an entry point believes.
-fn is_among(peer: SocketAddr, everybody: bool, networks: &[IpNet]) -> bool {
-    let ip = peer.ip().to_canonical();
-    everybody || networks.iter().any(|network| network.contains(&ip))
 }
 
 /// What becomes of a connection after an exchange.

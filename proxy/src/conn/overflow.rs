@@ -103,10 +103,7 @@ impl Connection {
                 Ok(picked.is_some())
             }
             Err(PickError::Full(Overflow::Wait)) => Ok(false),
-            Err(PickError::Full(_)) => Err(ProxyError::ServersFull),
-            Err(PickError::Refused(status)) => Err(ProxyError::PinRefused(status)),
-            Err(PickError::NoServer | PickError::Exhausted) => Err(ProxyError::NoServer),
-            Err(PickError::FailoverDown) => Err(ProxyError::FailoverDown),
+            Err(error) => Err(error.into()),
         }
     }
 }

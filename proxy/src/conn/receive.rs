@@ -2,7 +2,7 @@
 
 use super::error::ProxyError;
 use super::exchange::{Exchange, Request};
-use super::{Connection, Shared, is_among};
+use super::{Connection, Shared};
 use crate::http1::head::{HeadError, Progress, has_end, parse_request};
 use crate::http1::proxy_protocol::{self, ProxyHeader};
 use crate::io::buffer::{BufferPool, SMALL_BUFFER_BYTES};
@@ -21,8 +21,7 @@ pub(super) enum NoHead {
 impl Connection {
     /// The peer may tell who is behind it.
     pub(super) fn expects_proxy_header(&self) -> bool {
-        let trusted = &self.shared.entry.proxy_protocol;
-        is_among(self.shared.peer, trusted.insecure, &trusted.trusted_ips)
+        self.shared.entry.proxy_protocol.is_trusted(self.shared.peer.ip())
     }
 
     /// Takes a PROXY protocol header from the start of the connection, where there is one; the

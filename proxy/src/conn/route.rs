@@ -103,11 +103,8 @@ impl Connection {
                 let sources = request.pin_sources(self.shared.local.clock.wall_s());
                 match tables.pick(service, sources, trail) {
                     Ok(pick) => Ok(Plan::Forward(pick)),
-                    Err(PickError::Refused(status)) => Err(ProxyError::PinRefused(status)),
-                    Err(PickError::NoServer | PickError::Exhausted) => Err(ProxyError::NoServer),
-                    Err(PickError::FailoverDown) => Err(ProxyError::FailoverDown),
                     Err(PickError::Full(Overflow::Wait)) => Ok(Plan::Wait(service)),
-                    Err(PickError::Full(_)) => Err(ProxyError::ServersFull),
+                    Err(error) => Err(error.into()),
                 }
             }
         };

@@ -99,16 +99,6 @@ impl RouteTable {
         Some(RouteMatch { router: Some(route.router), target: route.target })
     }
 
-    /// Every router whose rule matches, the one that takes `request` first.
-    pub fn all(&self, request: &RequestView<'_>) -> impl Iterator<Item = RouteMatch> {
-        let ping = self.has_ping && request.path.starts_with(PING_PREFIX);
-        let ping = ping.then_some(RouteMatch { router: None, target: RouterTarget::Ping });
-        let subject = Subject::new(request);
-        let matching = self.routes.iter().filter(move |route| route.rule.matches(&subject));
-        ping.into_iter()
-            .chain(matching.map(|it| RouteMatch { router: Some(it.router), target: it.target }))
-    }
-
     fn route(&self, rank: u32) -> Option<&Route> {
         self.routes.get(usize::try_from(rank).ok()?)
     }
